@@ -1,0 +1,1 @@
+"""Figures of the demos whose file would grow too long with them: `pictures(result)`, nothing else."""

@@ -1,0 +1,54 @@
+"""Find demos: a file in `demos/` that defines DEMO is one. A broken file is an error, never a silent gap."""
+
+import importlib
+import inspect
+import pkgutil
+from types import FunctionType, ModuleType
+
+import demos
+from demos.kit.contract import Demo
+
+
+class DemoFileError(Exception):
+    """A file in `demos/` that cannot be used; the message names the file and the remedy."""
+
+
+def names() -> list[str]:
+    """The ids of all demos, without importing any of them (and so without importing torch)."""
+    return sorted(module.name for module in pkgutil.iter_modules(demos.__path__) if not module.ispkg)
+
+
+def load(name: str) -> Demo:
+    """The demo called `name`. Raises `DemoFileError` when there is none or its file is broken."""
+    demo = getattr(_module(name), "DEMO", None)
+    if not isinstance(demo, Demo):
+        raise DemoFileError(f"demos/{name}.py must define DEMO = Demo(...)")
+    return demo
+
+
+def source(name: str) -> str:
+    """The code that a run executes, for the learner to read: the demo's own functions that `compute` calls, then it."""
+    module = _module(name)
+    steps: list[str] = []
+
+    def visit(function: FunctionType) -> None:
+        for called in function.__code__.co_names:
+            step = getattr(module, called, None)
+            step = inspect.unwrap(step) if callable(step) else None
+            if isinstance(step, FunctionType) and step.__module__ == module.__name__:
+                visit(step)
+        code = inspect.getsource(function)
+        if code not in steps:
+            steps.append(code)
+
+    visit(module.compute)
+    return "\n\n".join(steps)
+
+
+def _module(name: str) -> ModuleType:
+    if name not in names():
+        raise DemoFileError(f"there is no demos/{name}.py; demos are: {', '.join(names())}")
+    try:
+        return importlib.import_module(f"demos.{name}")
+    except Exception as error:  # any fault of the file is reported with its place
+        raise DemoFileError(f"demos/{name}.py cannot be imported: {error!r}") from error

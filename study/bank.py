@@ -1,0 +1,209 @@
+"""The bank: every question file, loaded and checked, with the faults of broken files told by file, line and field."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from language import LANGUAGES, Text
+from study.question import Question, Topic
+
+FOLDER = Path(__file__).resolve().parent.parent / "questions"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fault in a question file, with the place to mend it."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field or 'file'}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """All usable questions by number, the topics in order, and what is wrong with the rest."""
+
+    questions: tuple[Question, ...]
+    topics: tuple[Topic, ...]
+    problems: tuple[Problem, ...]
+
+    def by_number(self, number: int) -> Question | None:
+        """The question with this number, or None."""
+        return self._numbers.get(number)
+
+    @functools.cached_property
+    def _numbers(self) -> dict[int, Question]:
+        return {question.number: question for question in self.questions}
+
+
+class DemoIndex(Protocol):
+    """What the bank needs to know of the demos to check its links; `questions/__main__.py` supplies it."""
+
+    def params_problem(self, demo: str, params: Mapping[str, Any]) -> str | None:
+        """Why `params` is no state of `demo`, or None."""
+        ...
+
+    def claims(self, demo: str, states: Iterable[Mapping[str, Any]]) -> set[str]:
+        """The ids of claims that `demo` makes in any of `states`."""
+        ...
+
+
+def load(folder: Path = FOLDER) -> Bank:
+    """Read every question in `folder`. A broken file becomes problems; the other questions are served."""
+    problems: list[Problem] = []
+    topics = _read_topics(folder / "topics.yaml", problems)
+    questions: dict[str, tuple[Question, Path]] = {}
+    numbers: dict[int, str] = {}
+    for path in sorted(folder.glob("[0-9]*.yaml")):
+        question = _read_question(path, {topic.id for topic in topics}, problems)
+        if question is None:
+            continue
+        if question.id in questions or question.number in numbers:
+            other = questions[question.id][1].name if question.id in questions else numbers[question.number]
+            field = "id" if question.id in questions else "number"
+            problems.append(Problem(path.name, _line(path, (field,)), field, f"already used by {other}"))
+            continue
+        questions[question.id] = (question, path)
+        numbers[question.number] = path.name
+    ordered = sorted((question for question, _ in questions.values()), key=lambda question: question.number)
+    return Bank(tuple(ordered), tuple(topics), tuple(problems))
+
+
+def fingerprint(folder: Path = FOLDER) -> tuple[tuple[str, int, int], ...]:
+    """Changes when a file of the bank changes: name, modification time in ns, and size of each."""
+    stats = ((path.name, path.stat()) for path in sorted(folder.glob("*.yaml")))
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+
+def link_problems(bank: Bank, demos: DemoIndex, folder: Path = FOLDER) -> list[Problem]:
+    """Demo links, presets and evidence that do not resolve."""
+    found: list[Problem] = []
+    for question in bank.questions:
+        path = next(iter(folder.glob(f"{question.number:02}-*.yaml")))
+        made: set[str] = set()
+        for place, link in enumerate(question.demos):
+            states: list[Mapping[str, Any]] = [{}]
+            for index, preset in enumerate(link.presets):
+                fault = demos.params_problem(link.id, preset.params)
+                where = ("demos", place, "presets", index)
+                if fault:
+                    found.append(_problem(path, where, fault))
+                else:
+                    states.append(preset.params)
+            fault = demos.params_problem(link.id, {})
+            if fault:
+                found.append(_problem(path, ("demos", place, "id"), fault))
+            else:
+                made |= demos.claims(link.id, states)
+        for place, point in enumerate(question.key_points):
+            if point.evidence and point.evidence not in made:
+                fault = f"no linked demo claims {point.evidence!r}; it claims: {', '.join(sorted(made)) or 'nothing'}"
+                found.append(_problem(path, ("key_points", place, "evidence"), fault))
+    return found
+
+
+def latex_fault(words: str) -> str | None:
+    """What is wrong with the maths of a text: an odd number of $ or unbalanced braces. None if nothing is."""
+    bare = words.replace(r"\$", "")
+    if bare.count("$") % 2:
+        return "a $ has no partner (write \\$ for a literal dollar)"
+    depth = 0
+    for piece in bare.split("$")[1::2]:
+        for brace in piece.replace(r"\{", "").replace(r"\}", ""):
+            depth += (brace == "{") - (brace == "}")
+            if depth < 0:
+                return f"unbalanced }} in ${piece}$"
+        if depth:
+            return f"unbalanced {{ in ${piece}$"
+    return None
+
+
+def texts(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Text]]:
+    """Every `Text` inside a question with its place, such as ("traps", 0, "why")."""
+    if isinstance(value, Text):
+        return [(place, value)]
+    if isinstance(value, tuple):
+        return [found for index, item in enumerate(value) for found in texts(item, (*place, index))]
+    if hasattr(value, "model_fields_set"):
+        names = type(value).model_fields
+        return [found for name in names for found in texts(getattr(value, name), (*place, name))]
+    return []
+
+
+def _read_topics(path: Path, problems: list[Problem]) -> list[Topic]:
+    try:
+        return TypeAdapter(list[Topic]).validate_python(_parse(path))
+    except ValidationError as error:
+        problems += [_problem(path, fault["loc"], fault["msg"]) for fault in error.errors()]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problems.append(_unreadable(path, error))
+    return []
+
+
+def _read_question(path: Path, topics: set[str], problems: list[Problem]) -> Question | None:
+    try:
+        question = Question.model_validate(_parse(path))
+    except ValidationError as error:
+        problems += [_problem(path, fault["loc"], fault["msg"]) for fault in error.errors()]
+        return None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problems.append(_unreadable(path, error))
+        return None
+    faults = list(_content_faults(question, topics))
+    problems += [_problem(path, place, message) for place, message in faults]
+    return None if faults else question
+
+
+def _content_faults(question: Question, topics: set[str]) -> Iterable[tuple[tuple[Any, ...], str]]:
+    if question.topic not in topics:
+        yield ("topic",), f"{question.topic!r} is not in topics.yaml"
+    for place, text in texts(question):
+        for language in LANGUAGES:
+            words = text.in_(language)
+            fault = latex_fault(words) if words.strip() else "is empty"
+            if fault:
+                yield (*place, language), fault
+
+
+def _parse(path: Path) -> Any:
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, yaml.CSafeLoader)
+
+
+def _unreadable(path: Path, error: Exception) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error)
+    return Problem(path.name, mark.line + 1 if mark else 1, "", str(reason))
+
+
+def _problem(path: Path, place: Iterable[Any], message: str) -> Problem:
+    place = tuple(place)
+    return Problem(path.name, _line(path, place), ".".join(map(str, place)), message)
+
+
+def _line(path: Path, place: tuple[Any, ...]) -> int:
+    """The line in `path` of the deepest part of `place` that exists there."""
+    with path.open(encoding="utf-8") as file:
+        node = yaml.compose(file, yaml.CSafeLoader)
+    line = 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(step)]
+            if not pairs:
+                return line
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
