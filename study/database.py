@@ -88,11 +88,14 @@ def read_only(url: URL) -> URL | None:
 
     `immutable` skips the write-ahead log, so it is used only where there is none to lose.
     """
-    path = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or "uri" in url.query or not path.is_file():
+    if url.get_backend_name() != "sqlite" or "uri" in url.query or not url.database:
         return None
+    path = Path(url.database)
     log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
+    try:
+        if not path.is_file() or (log.exists() and log.stat().st_size):
+            return None
+    except OSError:  # not even the folder may be looked into
         return None
     uri = f"file:{quote(str(path.absolute()))}"
     return url.set(database=uri).update_query_dict({"mode": "ro", "immutable": "1", "uri": "true"})

@@ -17,11 +17,13 @@ from sqlalchemy import Connection, Engine, Row, Select, exists, insert, select, 
 from sqlalchemy.orm import aliased
 
 from study.database import connect, locate, read_only, reading, shown, writing
-from study.errors import StoreUnreadable
+from study.errors import StoreReadOnly, StoreUnreadable
 from study.migrations import HEAD, revision, upgrade
 from study.queue import choice_card
 from study.schedule import Memory, Rating, as_utc, replay, review
 from study.tables import PreferenceRow, QuizAnswerRow, ReviewRow
+
+_Ratings = Select[int, str, str, int | None, datetime]  # id, token, card, rating, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def open_store(url: str | None = None, environ: Mapping[str, str] = os.environ) 
     place = shown(address)
     try:
         return Store(_prepared(connect(address), place), place)
-    except StoreUnreadable:
+    except (StoreUnreadable, StoreReadOnly):
         fallback = read_only(address)
         if fallback is None:
             raise
@@ -129,33 +131,26 @@ class Store:
     def answer_quiz(self, question: str, choice: str, option: int, right: bool, now: datetime, token: str) -> int:
         """Record an answer and return its id. A miss is also an `Again` of the choice's card: both or neither.
 
-        Raises ValueError for a naive `now`, empty ids or a token of another item.
+        Raises ValueError for a naive `now`, empty ids, a negative option or a token of another item.
         """
-        now = as_utc(now)
+        values = {"token": token, "question": question, "choice": choice, "right": right, "at": as_utc(now)}
         _named(question=question, choice=choice, token=token)
+        if option < 0:
+            raise ValueError(f"option counts from 0, not {option}")
         with self._writing() as connection:
-            known = connection.execute(
-                select(QuizAnswerRow.__table__).where(QuizAnswerRow.token == token)
-            ).one_or_none()
+            known = connection.execute(_quiz_answers().where(QuizAnswerRow.token == token)).one_or_none()
             if known is not None:
                 return _same(known.id, (known.question, known.choice), (question, choice), token)
-            values = {
-                "token": token,
-                "question": question,
-                "choice": choice,
-                "option": option,
-                "right": right,
-                "at": now,
-            }
             if not right:
                 _append_rating(connection, choice_card(question, choice), Rating.Again, now, f"quiz:{token}")
-            return connection.execute(insert(QuizAnswerRow).values(values).returning(QuizAnswerRow.id)).scalar_one()
+            append = insert(QuizAnswerRow).values(**values, option=option).returning(QuizAnswerRow.id)
+            return connection.execute(append).scalar_one()
 
     def quiz_answers(self) -> list[QuizAnswer]:
         """All answers, in the order they were given."""
         with self._reading() as connection:
-            rows = connection.execute(select(QuizAnswerRow.__table__).order_by(QuizAnswerRow.id))
-            return [QuizAnswer(**row) for row in rows.mappings()]
+            rows = connection.execute(_quiz_answers().order_by(QuizAnswerRow.id)).mappings()
+            return [QuizAnswer(**row) for row in rows]
 
     def preference(self, key: str, default: Any = None) -> Any:
         """The setting `key`, or `default` when it was never set."""
@@ -208,16 +203,20 @@ def _prepared(engine: Engine, place: str) -> Engine:
     return engine
 
 
-def _ratings() -> Select[int, str, str, int | None, datetime]:
+def _ratings() -> _Ratings:
     """Every rating event, undone or not."""
     columns = (ReviewRow.id, ReviewRow.token, ReviewRow.card, ReviewRow.rating, ReviewRow.at)
     return select(*columns).where(ReviewRow.kind == "rating")
 
 
-def _counting() -> Select[int, str, str, int | None, datetime]:
+def _counting() -> _Ratings:
     """The rating events that were not undone."""
     undo = aliased(ReviewRow)
     return _ratings().where(~exists().where(undo.undoes == ReviewRow.id))
+
+
+def _quiz_answers() -> Select[*tuple[Any, ...]]:
+    return select(QuizAnswerRow.__table__)
 
 
 def _effective(connection: Connection, card: str | None) -> list[Review]:
@@ -251,7 +250,7 @@ def _append_rating(connection: Connection, card: str, rating: Rating, at: dateti
     return connection.execute(insert(ReviewRow).values(values).returning(ReviewRow.id)).scalar_one()
 
 
-def _append_undo(connection: Connection, query: Select[Any], at: datetime, token: str) -> Undone | None:
+def _append_undo(connection: Connection, query: _Ratings, at: datetime, token: str) -> Undone | None:
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
@@ -260,7 +259,7 @@ def _append_undo(connection: Connection, query: Select[Any], at: datetime, token
     return Undone(id, _review(row))
 
 
-def _latest(card: str | None, review: int | None) -> Select[Any]:
+def _latest(card: str | None, review: int | None) -> _Ratings:
     """The newest review that counts, among those asked for; newest as recorded, whatever the clock said."""
     query = _counting().order_by(ReviewRow.id.desc()).limit(1)
     if card is not None:

@@ -79,6 +79,14 @@ def lines(series: Sequence[Line], x: Axis, y: Axis, guides: Sequence[Guide] = ()
     return _figure(data, x, y, guides, legend=len(series) > 1)
 
 
+def scatter(clouds: Sequence[Line], x: Axis, y: Axis, along: Sequence[Line] = ()) -> dict[str, Any]:
+    """Separate points, one cloud per series, with reference curves `along` behind them."""
+    points = [{**trace, "mode": "markers", "opacity": 0.6} for trace in lines(clouds, x, y)["data"]]
+    figure = lines([*along, *clouds], x, y)
+    figure["data"][len(along) :] = points
+    return figure
+
+
 def bars(
     series: Sequence[Line], x: Axis, y: Axis, guides: Sequence[Guide] = (), touching: bool = False
 ) -> dict[str, Any]:

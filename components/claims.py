@@ -1,0 +1,35 @@
+"""The claims of a demo, each with the number measured just now beside the number theory gives."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from components import session
+from demos.kit.contract import Claim
+from language import Text
+
+HEADING = Text("Checked just now", "实时验证")
+LINE = Text("measured **{measured}** · theory {relation} {expected}", "实测 **{measured}** · 理论 {relation} {expected}")
+SIGNS = {"=": "=", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+
+
+def claim_list(claims: Sequence[Claim]) -> None:
+    """All claims as one block; a claim that fails is red and says so with its number."""
+    say = session.say
+    lines = [f"##### {say(HEADING)}"]
+    for claim in claims:
+        mark = ":green[:material/check_circle:]" if claim.holds else ":red[:material/cancel:]"
+        expected = number(claim.expected)
+        if claim.relation == "=" and claim.tolerance:
+            expected += f" ± {number(claim.tolerance)}"
+        numbers = say(LINE).format(measured=number(claim.measured), relation=SIGNS[claim.relation], expected=expected)
+        lines.append(f"{mark} {say(claim.sentence)}  \n{numbers} :small[:gray[{say(claim.because)}]]")
+    st.markdown("\n\n".join(lines))
+
+
+def number(value: float) -> str:
+    """A number for reading: four significant digits, small ones as powers of ten."""
+    if value != 0 and abs(value) < 1e-3:
+        digits, exponent = f"{value:.1e}".split("e")
+        return f"${digits}\\times10^{{{int(exponent)}}}$"
+    return f"{value:.4g}"

@@ -1,0 +1,151 @@
+"""The panel that draws any demo: prediction, controls, figures, claims, the code that ran and a link to this state."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from components import address, memory, predict, session
+from components.chart import chart
+from components.claims import claim_list
+from components.controls import control
+from demos.kit import catalogue, device, knobs, runner
+from demos.kit.contract import Demo, Preset
+from demos.kit.lab import Lab
+from demos.kit.runner import Outcome
+from language import Text, resolved
+
+CLAMPED = Text("The link asked for {knob} = {given}; showing {used}.", "链接中的 {knob} = {given} 无法使用，已改为 {used}。")
+PRESETS = Text("Look at", "看看这几种情况")
+RESET = Text("Reset", "恢复默认")
+RAN = Text("{seconds:.0f} ms on {device}", "在 {device} 上用时 {seconds:.0f} 毫秒")
+CODE = Text("The code that ran", "刚才运行的代码")
+SHARE = Text("Link to this state", "当前状态的链接")
+UNUSUAL = Text("Nothing to draw here, and that is the lesson", "此处无图可画，原因正是要点")
+
+
+def demo_panel(
+    name: str, place: Mapping[str, str], presets: Sequence[tuple[Text, Mapping[str, Any]]] = (), columns: int = 1
+) -> None:
+    """Draw the demo `name` with its state in this tab.
+
+    `place` is the page's own part of the address; `presets` (label, knobs) stand in for the demo's own.
+    """
+    demo = catalogue.load(name)
+    _open(name, demo)
+    given = tuple(Preset(label, demo.params(**params)) for label, params in presets)
+    _live(name, place, given or demo.presets, columns)
+    with st.expander(session.say(CODE), icon=":material/code:"):
+        st.code(catalogue.source(name), language="python")
+
+
+def _open(name: str, demo: Demo) -> None:
+    """Take the state from the address the first time this tab opens the demo."""
+    if session.has_params(name):
+        return
+    params, notices = address.read(name, demo.params, demo.params())
+    session.keep_params(name, params)
+    if address.has_state(name):
+        session.raise_flag(f"shown {name}")
+    lines = [
+        session.say(CLAMPED).format(knob=session.say(notice.knob), given=_shown(notice.given), used=f"**{notice.used}**")
+        for notice in notices
+    ]
+    if lines:
+        st.session_state[f"notice {name}"] = "\n\n".join(lines)
+
+
+@st.fragment
+def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], columns: int) -> None:
+    """Everything that changes when a knob is turned."""
+    demo = catalogue.load(name)
+    notice = st.session_state.pop(f"notice {name}", None)
+    if notice:
+        st.warning(notice, icon=":material/tune:")
+    if not predict.is_open(name):
+        predict.ask(name, demo)
+        return
+    _preset_row(name, demo, presets)
+    _controls(name, demo)
+    params = session.params(name)
+    address.write(name, params)
+    outcome = _run(demo, params)
+    predict.verdict(name, demo, outcome)
+    if outcome.problem:
+        st.info(f"**{session.say(UNUSUAL)}.** {session.say(outcome.problem)}", icon=":material/lightbulb:")
+    _figures(name, outcome, columns)
+    claim_list(outcome.claims)
+    _footer(place, name, params, outcome)
+
+
+def _preset_row(name: str, demo: Demo, presets: tuple[Preset, ...]) -> None:
+    key = f"{name} preset"
+    states = [*presets, Preset(RESET, demo.params())]
+
+    def applied() -> None:
+        chosen = st.session_state[key]
+        if chosen is not None:
+            session.keep_params(name, states[chosen].params)
+        st.session_state[key] = None
+
+    labels = resolved([state.label for state in states], session.language())
+    places = range(len(states))
+    st.pills(session.say(PRESETS), places, format_func=lambda index: labels[index], key=key, on_change=applied)
+
+
+def _controls(name: str, demo: Demo) -> None:
+    params = session.params(name)
+    values = {knob: getattr(params, knob) for knob in knobs.knobs_of(demo.params)}
+    shown = [(field, knob) for field, knob in knobs.knobs_of(demo.params).items() if knobs.is_shown(knob, values)]
+    with st.container(border=True):
+        sides = st.columns(2, gap="medium")
+        for index, (field, knob) in enumerate(shown):
+            with sides[index % 2]:
+                control(name, field, knob)
+
+
+def _run(demo: Demo, params: Any) -> Outcome:
+    """Run the demo; a long stage shows a bar. A turn of a knob meanwhile ends the run at its next report."""
+    bar = st.empty()
+
+    def report(fraction: float, note: Text | None) -> None:
+        bar.progress(min(max(fraction, 0.0), 1.0), session.say(note) if note else None)
+
+    lab = Lab(device.choose(memory.preference("device", "auto")), report)
+    outcome = runner.run(demo, params, lab)
+    bar.empty()
+    return outcome
+
+
+def _figures(name: str, outcome: Outcome, columns: int) -> None:
+    sides = st.columns(columns, gap="large") if columns > 1 else [st.container()]
+    for index, picture in enumerate(outcome.pictures):
+        with sides[index % columns]:
+            chart(picture, key=f"{name} {picture.id}")
+
+
+def _footer(place: Mapping[str, str], name: str, params: Any, outcome: Outcome) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device))
+        with st.popover(session.say(SHARE), icon=":material/link:", type="tertiary"):
+            st.code(address.link(place, name, params, session.language()), language=None, wrap_lines=True)
+
+
+def _shown(given: str) -> str:
+    """What a stranger's link said, short and without markup."""
+    return f"`{given[:40].replace('`', '')}`"
+
+
+def demo_names() -> list[str]:
+    """The ids of all demos."""
+    return catalogue.names()
+
+
+def demo_record(name: str) -> Demo:
+    """The demo's title, summary and the rest."""
+    return catalogue.load(name)
+
+
+def device_names() -> dict[str, str]:
+    """The devices of this machine, best first: id and the name a person would use."""
+    return {name: device.name(device.choose(name)) for name in device.available()}

@@ -1,0 +1,56 @@
+"""The frame around every screen: navigation, the language switch, and word of a store that cannot be used."""
+
+import streamlit as st
+
+from components import memory, places, session, warmup
+from language import LANGUAGES, Text
+
+NAMES = {"en": "EN", "zh": "中文"}
+LANGUAGE = Text("Language", "语言")
+PAGES = {
+    places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "questions"),
+    places.QUESTION: (Text("Question", "题目"), ":material/article:", "question"),
+    places.REVIEW: (Text("Review", "复习"), ":material/style:", "review"),
+    places.QUIZ: (Text("Quiz", "测验"), ":material/quiz:", "quiz"),
+    places.LAB: (Text("Lab", "实验室"), ":material/science:", "lab"),
+    places.SETTINGS: (Text("Settings", "设置"), ":material/settings:", "settings"),
+}
+
+
+def run() -> None:
+    """Draw the frame and the chosen screen in it."""
+    warmup.start()
+    session.start_language(memory.preference("language", ""))
+    pages = [
+        st.Page(path, title=session.say(title), icon=icon, url_path=name, default=path == places.QUESTIONS)
+        for path, (title, icon, name) in PAGES.items()
+    ]
+    page = st.navigation(pages, position="top")
+    _language_switch()
+    fault = st.container()
+    page.run()
+    with fault:
+        memory.show_fault()
+
+
+def switch_language(language: str | None) -> None:
+    """Use `language` from now on, here and after a restart; the page stays where it is."""
+    if language is None:
+        return
+    st.session_state[session.LANGUAGE] = language
+    memory.keep_preference("language", language)
+    if "lang" in st.query_params:
+        st.query_params["lang"] = language
+
+
+def _language_switch() -> None:
+    st.session_state["language switch"] = session.language()
+    with st.container(horizontal=True, horizontal_alignment="right", key="language"):
+        st.segmented_control(
+            session.say(LANGUAGE),
+            LANGUAGES,
+            format_func=lambda name: NAMES[name],
+            key="language switch",
+            label_visibility="collapsed",
+            on_change=lambda: switch_language(st.session_state["language switch"]),
+        )

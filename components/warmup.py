@@ -1,0 +1,30 @@
+"""Warm up in the background: import torch and the demos while the learner reads the first page.
+
+Streamlit collects garbage after every run of a script, and that takes longer the more objects live.
+`gc.freeze` once the heavy imports are done takes them out of every later collection.
+"""
+
+import gc
+import threading
+
+import streamlit as st
+
+
+@st.cache_resource(show_spinner=False)
+def start() -> threading.Thread:
+    """Start warming up, once per process; join the returned thread to wait for it."""
+    thread = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm_up() -> None:
+    import plotly.graph_objects  # noqa: F401, PLC0415
+
+    from demos.kit import catalogue, runner  # noqa: PLC0415
+
+    runner.exact_arithmetic()
+    for name in catalogue.names():
+        catalogue.load(name)
+    gc.collect()
+    gc.freeze()

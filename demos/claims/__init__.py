@@ -1,0 +1,1 @@
+"""Claims of the demos whose file would grow too long with them: `claims(result)`, nothing else."""

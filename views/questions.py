@@ -1,0 +1,119 @@
+"""Questions: find one by typing, filter, and see how far each has come."""
+
+import streamlit as st
+
+from components import library, memory, session
+from components.places import QUESTION, REVIEW
+from language import Text
+from study import queue
+from study.bank import Bank
+from study.question import Question
+
+TITLE = Text("Thirty-five questions, each one proven", "三十五问，问问可验证")
+LEAD = Text(
+    "Pick a question, say your answer, then check it against the model answer and a live experiment.",
+    "选一道题，先说出你的回答，再对照参考答案和实时实验。",
+)
+SEARCH = Text("Search", "搜索")
+HINT = Text("softmax, padding, RoPE …", "softmax、掩码、RoPE……")
+TOPIC, LEVEL, STATE = Text("Topic", "主题"), Text("Level", "级别"), Text("State", "进度")
+ALL = Text("All", "全部")
+LEVELS = {"core": Text("core", "基础"), "deep": Text("deep", "深入"), "systems": Text("systems", "系统")}
+STATES = {
+    "new": Text("new", "未学"),
+    "learning": Text("learning", "学习中"),
+    "due": Text("due", "待复习"),
+    "known": Text("known", "已掌握"),
+}
+COLORS = {"new": "gray", "learning": "orange", "due": "red", "known": "green"}
+DEMO = Text("live demo", "有演示")
+NONE_FOUND = Text("No question matches. Try fewer words, or clear the filters.", "没有匹配的题目。换个词，或清除筛选。")
+CLEAR = Text("Clear filters", "清除筛选")
+DUE_NOW = Text("{count} cards are due", "有 {count} 张卡片待复习")
+START = Text("Review now", "开始复习")
+BROKEN = Text("{count} problems in question files", "题目文件有 {count} 处问题")
+FILTERS = ("search", "topic", "level", "state")
+
+
+def matches(question: Question, words: str) -> bool:
+    """Whether every word of `words` occurs in the question, its answer or its key points, in either language."""
+    texts = [question.title, question.prompt, question.short, *(point.text for point in question.key_points)]
+    haystack = " ".join([str(question.number), question.id, *(f"{text.en} {text.zh}" for text in texts)]).lower()
+    return all(word in haystack for word in words.lower().split())
+
+
+def clear() -> None:
+    """Put every filter back."""
+    for name in FILTERS:
+        st.session_state[f"filter {name}"] = "" if name == "search" else None
+
+
+def filters(bank: Bank) -> tuple[str, str | None, str | None, str | None]:
+    """The search box and the three filters."""
+    say = session.say
+    topics = {topic.id: say(topic.title) for topic in bank.topics}
+    options = ((TOPIC, topics), (LEVEL, {k: say(v) for k, v in LEVELS.items()}), (STATE, {k: say(v) for k, v in STATES.items()}))
+    for name in FILTERS:
+        st.session_state.setdefault(f"filter {name}", "" if name == "search" else None)
+        st.session_state[f"filter {name}"] = st.session_state[f"filter {name}"]
+    columns = st.columns([5, 3, 2, 2], vertical_alignment="bottom")
+    with columns[0]:
+        words = st.text_input(say(SEARCH), key="filter search", live="150ms", type="search", placeholder=say(HINT), icon=":material/search:")
+    chosen = []
+    for column, name, (label, shown) in zip(columns[1:], FILTERS[1:], options, strict=True):
+        with column:
+            chosen.append(st.selectbox(say(label), list(shown), index=None, key=f"filter {name}", placeholder=say(ALL), format_func=lambda key, shown=shown: shown.get(key, key)))
+    return (words or "", *chosen)  # pyright: ignore[reportReturnType]
+
+
+def row(question: Question, state: str, progress: float) -> None:
+    """One question: a link with its number, title, and how far it has come."""
+    say = session.say
+    badges = [f":gray-badge[{say(LEVELS[question.level])}]"]
+    if question.demos:
+        badges.append(f":blue-badge[:material/science: {say(DEMO)}]")
+    if state != "new":
+        done = f" {progress:.0%}" if state == "learning" else ""
+        badges.append(f":{COLORS[state]}-badge[{say(STATES[state])}{done}]")
+    label = f":gray[{question.number:02}]  {say(question.title)}  {' '.join(badges)}"
+    st.page_link(QUESTION, label=label, query_params={"number": str(question.number)}, width="stretch")
+
+
+def page() -> None:
+    """The screen."""
+    say, bank, cards = session.say, library.questions(), library.all_cards()
+    memories, now = memory.memories(), session.now()
+    states = queue.states_by_question(cards, memories, now)
+    progress = queue.progress_by_question(cards, memories, now)
+    st.title(say(TITLE), anchor=False)
+    st.markdown(say(LEAD))
+    due = len(queue.due(cards, memories, now))
+    if due:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/notifications_active: **{say(DUE_NOW).format(count=due)}**", width="content")
+            st.page_link(REVIEW, label=say(START), icon=":material/play_arrow:")
+    words, topic, level, state = filters(bank)
+    found = [
+        question
+        for question in bank.questions
+        if matches(question, words)
+        and topic in (None, question.topic)
+        and level in (None, question.level)
+        and state in (None, states[question.id])
+    ]
+    for group in bank.topics:
+        members = [question for question in found if question.topic == group.id]
+        if members:
+            with st.container(gap="xxsmall", key=f"topic-{group.id}"):
+                st.markdown(f"#### {say(group.title)}")
+                for question in members:
+                    row(question, states[question.id], progress[question.id])
+    if not found:
+        st.info(say(NONE_FOUND), icon=":material/search_off:")
+        st.button(say(CLEAR), on_click=clear)
+    if bank.problems:
+        with st.expander(say(BROKEN).format(count=len(bank.problems)), icon=":material/report:"):
+            st.code("\n".join(map(str, bank.problems)), language=None)
+
+
+page()
