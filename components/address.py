@@ -21,7 +21,9 @@ def has_state(demo: str) -> bool:
 
 def read(demo: str, kind: type[Any], base: Any) -> tuple[Any, list[Notice]]:
     """The params of `demo` from the address, what it does not mention from `base`; bad values become notices."""
-    given = {name.removeprefix(f"{demo}."): value for name, value in st.query_params.items() if name.startswith(f"{demo}.")}
+    given = {
+        name.removeprefix(f"{demo}."): value for name, value in st.query_params.items() if name.startswith(f"{demo}.")
+    }
     written = {name: knobs.as_query(getattr(base, name)) for name in knobs.knobs_of(kind)}
     return knobs.read(kind, {**written, **given})
 

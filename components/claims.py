@@ -9,7 +9,9 @@ from demos.kit.contract import Claim
 from language import Text
 
 HEADING = Text("Checked just now", "实时验证")
-LINE = Text("measured **{measured}** · theory {relation} {expected}", "实测 **{measured}** · 理论 {relation} {expected}")
+LINE = Text(
+    "measured **{measured}** · theory {relation} {expected}", "实测 **{measured}** · 理论 {relation} {expected}"
+)
 SIGNS = {"=": "=", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 

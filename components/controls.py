@@ -1,4 +1,4 @@
-"""One control per kind of knob. The widget's key is `demo.knob`, and every turn of it is kept in the tab and the URL."""
+"""One control per kind of knob. The widget's key is `demo.knob`; every turn is kept in the tab and the address."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def _widget(knob: Knob, value: Any) -> Callable[..., Any]:
             options = list(knob.options)
             shown = {option: session.say(text) for option, text in knob.options.items()}
             element = st.segmented_control if len(options) <= SEGMENTS else st.selectbox
-            return lambda **rest: element(options=options, format_func=lambda option: shown.get(option, option), **rest)
+            return lambda **rest: element(options=options, format_func=session.naming(shown), **rest)
         case Switch():
             return lambda **rest: st.toggle(**rest)
         case Words():

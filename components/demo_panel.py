@@ -15,7 +15,9 @@ from demos.kit.lab import Lab
 from demos.kit.runner import Outcome
 from language import Text, resolved
 
-CLAMPED = Text("The link asked for {knob} = {given}; showing {used}.", "链接中的 {knob} = {given} 无法使用，已改为 {used}。")
+CLAMPED = Text(
+    "The link asked for {knob} = {given}; showing {used}.", "链接中的 {knob} = {given} 无法使用，已改为 {used}。"
+)
 PRESETS = Text("Look at", "看看这几种情况")
 RESET = Text("Reset", "恢复默认")
 RAN = Text("{seconds:.0f} ms on {device}", "在 {device} 上用时 {seconds:.0f} 毫秒")
@@ -48,7 +50,9 @@ def _open(name: str, demo: Demo) -> None:
     if address.has_state(name):
         session.raise_flag(f"shown {name}")
     lines = [
-        session.say(CLAMPED).format(knob=session.say(notice.knob), given=_shown(notice.given), used=f"**{notice.used}**")
+        session.say(CLAMPED).format(
+            knob=session.say(notice.knob), given=_shown(notice.given), used=f"**{notice.used}**"
+        )
         for notice in notices
     ]
     if lines:

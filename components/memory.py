@@ -14,7 +14,10 @@ from study.store import Store, open_store
 
 Output = TypeVar("Output")
 RETRY_AFTER = 5.0  # seconds before a store that failed to open is tried again
-LOST = Text("Questions and demos work; reviews cannot be kept until this is mended.", "题目和演示照常可用；修复之前无法保存复习记录。")
+LOST = Text(
+    "Questions and demos work; reviews cannot be kept until this is mended.",
+    "题目和演示照常可用；修复之前无法保存复习记录。",
+)
 
 
 @st.cache_resource(show_spinner=False)

@@ -30,7 +30,7 @@ def ask(name: str, demo: Demo) -> None:
             say(prediction.ask),
             list(options),
             index=None,
-            format_func=lambda option: options.get(option, option),
+            format_func=session.naming(options),
             key=f"{name} guess",
             label_visibility="collapsed",
         )

@@ -5,8 +5,9 @@ It is only a cache. What must survive the tab is in the learner's store.
 
 import dataclasses
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -37,12 +38,13 @@ class QuizRun:
     orders: list[list[int]]  # the order in which each item shows its options
     tokens: list[str]
     answers: list[int] = field(default_factory=list)
+    kept: list[bool] = field(default_factory=list)  # whether the store took each answer
     place: int = 0
 
 
 def now() -> datetime:
     """The present moment; the only clock of the screens."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def new_token() -> str:
@@ -67,6 +69,11 @@ def start_language(preferred: str | None) -> None:
 def say(text: Text) -> str:
     """`text` in the language of this tab."""
     return text.in_(language())
+
+
+def naming(names: Mapping[Any, str]) -> Callable[[Any], str]:
+    """How a widget shows its options: by their names, and an option that is gone by itself."""
+    return lambda option: names.get(option, str(option))
 
 
 def has_params(demo: str) -> bool:
@@ -144,4 +151,4 @@ def zone() -> tzinfo:
     try:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
-        return timezone.utc
+        return UTC

@@ -19,9 +19,9 @@ def start() -> threading.Thread:
 
 
 def _warm_up() -> None:
-    import plotly.graph_objects  # noqa: F401, PLC0415
+    import plotly.graph_objects  # noqa: F401
 
-    from demos.kit import catalogue, runner  # noqa: PLC0415
+    from demos.kit import catalogue, runner
 
     runner.exact_arithmetic()
     for name in catalogue.names():

@@ -37,9 +37,7 @@ class Params:
     pad_side: Annotated[str, Choice(SIDES, label=Text("Padding on the", "padding 在哪一侧"))] = "right"
     causal: Annotated[bool, Switch(label=Text("Causal mask too", "同时加因果掩码"))] = False
     method: Annotated[str, Choice(METHODS, label=Text("Padding is hidden by", "怎样屏蔽 padding"))] = "zero_after"
-    pad_scale: Annotated[
-        float, Range(0, 10, 0.5, label=Text("Size of the padding's content", "padding 内容的大小"))
-    ] = 1.0
+    pad_scale: Annotated[float, Range(0, 10, 0.5, label=Text("Size of the padding", "padding 的数值大小"))] = 1.0
     dtype: Annotated[str, Choice(DTYPES, label=Text("Number format", "数值格式"))] = "float32"
     seed: Annotated[int, Range(0, 9, label=Text("Random seed", "随机种子"))] = 0
 
@@ -59,7 +57,7 @@ class Result:
     mask_effect: Tensor  # largest difference the padding mask makes at real positions
     nothing_allowed: Tensor  # of fully masked rows: weight under −10⁹, weight under −∞, PyTorch's output
     zeroed_row_sum: Tensor  # mean row sum with 3 of 8 keys zeroed after the softmax, whatever the knobs
-    fill: float  # what "finite" filled with
+    fill: float  # what "finite" filled with, 0 for the others
     refusal: str  # why it was not −10⁹, or ""
     methods: tuple[tuple[str, Text], ...] = tuple(METHODS.items())
 
@@ -68,12 +66,6 @@ def real_positions(params: Params) -> Tensor:
     """True where there is a token, False where there is padding."""
     position = torch.arange(POSITIONS)
     return position < params.length if params.pad_side == "right" else position >= POSITIONS - params.length
-
-
-def draw(params: Params, lab: Lab) -> tuple[Tensor, Tensor]:
-    """Queries, keys and values of all positions, and what the padding could have held instead."""
-    generator, shape = lab.generator(params.seed), (3, HEADS, POSITIONS, WIDTH)
-    return lab.normal(*shape, generator=generator), REPLACED * lab.normal(*shape, generator=generator)
 
 
 def finite_fill(dtype: torch.dtype) -> tuple[float, str]:
@@ -153,7 +145,9 @@ def compute(params: Params, lab: Lab) -> Result:
     """Attention over eight positions of which `length` are real; the rest must not matter."""
     dtype = getattr(torch, params.dtype)
     real = real_positions(params).to(lab.device)  # (position,)
-    content, replacement = draw(params, lab)  # (3, head, position, width): queries, keys, values
+    generator, shape = lab.generator(params.seed), (3, HEADS, POSITIONS, WIDTH)
+    content = lab.normal(*shape, generator=generator)  # (3, head, position, width): queries, keys, values
+    replacement = REPLACED * lab.normal(*shape, generator=generator)  # what the padding could have held instead
     seen = real.view(-1, 1)  # (position, 1)
     tokens = torch.where(seen, content, params.pad_scale * content).to(dtype)
     other = torch.where(seen, content, replacement).to(dtype)
@@ -166,21 +160,10 @@ def compute(params: Params, lab: Lab) -> Result:
     unmasked = attend(tokens, real, params.causal, "none")[2]
     five = real_positions(Params()).to(lab.device)
     zeroed = attend(content, five, False, "zero_after")[1].sum(-1)[:, five]  # (head, real query)
-    return Result(
-        params,
-        real,
-        raw_scores(tokens[0], tokens[1]),
-        scores,
-        weights,
-        nan_rows,
-        errors,
-        leaks,
-        mask_effect=largest((output - unmasked)[:, real]),
-        nothing_allowed=fully_masked(tokens),
-        zeroed_row_sum=zeroed.mean(),
-        fill=finite_fill(dtype)[0],
-        refusal=finite_fill(dtype)[1] if params.method == "finite" else "",
-    )
+    observed = (real, raw_scores(tokens[0], tokens[1]), scores, weights, nan_rows, errors, leaks)
+    fill, refusal = finite_fill(dtype) if params.method == "finite" else (0.0, "")
+    effect = largest((output - unmasked)[:, real])
+    return Result(params, *observed, effect, fully_masked(tokens), zeroed.mean(), fill, refusal)
 
 
 def claims(result: Result) -> list[Claim]:
@@ -188,27 +171,18 @@ def claims(result: Result) -> list[Claim]:
     params, made = result.params, fully_masked_claims(result)
     if params.length and params.method in ("minus_infinity", "finite"):
         made += correct_mask_claims(result)
-    if params.length and params.method in PADDING_KEEPS:
+    if params.length and params.method in SHORTCUTS:
         made.append(shortcut_claim(result))
     if params.causal and params.pad_side == "right" and params.length:
-        sentence = Text(
-            "With padding on the right, the causal mask already hides it: the padding mask changes nothing",
-            "padding 在右侧时，因果掩码已经挡住了它：再加 padding 掩码，真实位置的结果不变",
-        )
-        why = Text("every padded key lies in the future of every real query", "对每个真实 query 来说，padding 都在未来")
+        sentence = Text("The causal mask alone already hides right padding", "padding 在右侧，单靠因果掩码就能挡住")
+        why = Text("padding lies in every real query's future", "对每个真实 query 来说，padding 都在未来")
         made.append(Claim("right_padding_needs_no_mask", sentence, result.mask_effect.item(), "=", 0.0, why))
     if params.causal and params.pad_side == "left" and params.length < POSITIONS and params.method == "minus_infinity":
-        sentence = Text(
-            "Padded rows are NaN after layer 1; after layer 2 all 8 rows are",
-            "第 1 层之后只有 padding 行是 NaN，第 2 层之后 8 行全是",
-        )
+        sentence = Text("After a second layer all 8 positions are NaN", "再过一层，8 个位置全是 NaN")
         why = Text("0 × NaN = NaN, and every row sums over every value", "0 × NaN = NaN，而每一行都对所有 value 求和")
         made.append(Claim("nan_spreads", sentence, int(result.nan_rows[1].sum()), "=", POSITIONS, why))
     if result.refusal:
-        sentence = Text(
-            "float16 ends at −65504: `masked_fill` refuses −10⁹, and the lowest number stands in for it",
-            "float16 最小只到 −65504：`masked_fill` 拒绝填 −10⁹，这里改填该格式的最小值",
-        )
+        sentence = Text("float16 refuses −10⁹; its lowest number is −65504", "float16 装不下 −10⁹，最低只到 −65504")
         why = same("−(2 − 2⁻¹⁰) · 2¹⁵ (IEEE 754)")
         made.append(Claim("half_precision_overflow", sentence, result.fill, "=", -(2 - 2**-10) * 2**15, why))
     return made
@@ -232,47 +206,20 @@ def correct_mask_claims(result: Result) -> list[Claim]:
     return [
         Claim("padding_weight_is_zero", weight, on_padding.max().item(), "=", 0.0, underflow),
         Claim("rows_sum_to_one", total, farthest, "=", 1.0, ulps, POSITIONS * epsilon),
-        Claim("matches_unpadded", match, result.errors[chosen].item(), "<=", 0.0, rounding, slack),
+        Claim("matches_unpadded", match, result.errors[chosen].item(), "=", 0.0, rounding, slack),
         Claim("padding_does_not_leak", leak, result.leaks[chosen].item(), "=", 0.0, absent),
     ]
 
 
-PADDING_KEEPS = {
-    "zero_after": (
-        "rows_lose_mass",
-        Text(
-            "Zeroed after the softmax, rows of real queries keep only the share $Z_{\\text{real}}/Z_{\\text{all}}$",
-            "softmax 之后才清零，真实 query 的每行只剩 $Z_{\\text{real}}/Z_{\\text{all}}$",
-        ),
-    ),
-    "zero_score": (
-        "zero_score_still_attends",
-        Text(
-            "A score of 0 still attends: each padded key counts as $e^0=1$",
-            "分数为 0 仍会被注意到：每个 padding key 按 $e^0=1$ 计入",
-        ),
-    ),
-    "minus_ten": (
-        "minus_ten_leaks",
-        Text(
-            "Minus 10 shrinks the padding's share by $e^{-10}$ and removes none of it",
-            "减 10 只把 padding 的份额缩小到 $e^{-10}$ 倍，并没有去掉",
-        ),
-    ),
+SHORTCUTS = {
+    "zero_after": ("rows_lose_mass", Text("A row keeps only $Z_{real}/Z$ of its weight", "行和只剩 $Z_{real}/Z$")),
+    "zero_score": ("zero_score_still_attends", Text("A score of 0 counts as $e^0=1$", "分数为 0，仍按 $e^0=1$ 计入")),
+    "minus_ten": ("minus_ten_leaks", Text("Padding keeps $e^{-10}$ of its $Z$", "padding 的 $Z$ 还剩 $e^{-10}$")),
     "wrong_axis": (
         "wrong_axis_still_attends",
-        Text(
-            "Masked on the query axis, real queries attend to padding as if there were no mask",
-            "掩码加在 query 维，真实 query 对 padding 的注意力与不加掩码时一样",
-        ),
+        Text("Padding still takes $Z_{pad}/Z$", "padding 仍占 $Z_{pad}/Z$"),
     ),
-    "none": (
-        "unmasked_padding_takes_weight",
-        Text(
-            "Without a mask, padding takes the share $Z_{\\text{pad}}/Z_{\\text{all}}$",
-            "不加掩码时，padding 分走 $Z_{\\text{pad}}/Z_{\\text{all}}$",
-        ),
-    ),
+    "none": ("unmasked_padding_takes_weight", Text("Padding takes $Z_{pad}/Z$", "padding 分走 $Z_{pad}/Z$")),
 }
 
 
@@ -293,26 +240,16 @@ def shortcut_claim(result: Result) -> Claim:
     measured = (rows.sum(-1) if loses else rows[..., ~real].sum(-1)).mean().item()
     largest_score = logits[logits.isfinite()].abs().max().item()
     slack = torch.finfo(result.weights.dtype).eps * (1 + largest_score)
-    name, sentence = PADDING_KEEPS[method]
-    why = Text(
-        "from the raw scores, $Z=\\sum e^{s}$; ± rounding of the scores",
-        "由原始分数算出，$Z=\\sum e^{s}$；± 分数的舍入误差",
-    )
-    return Claim(name, sentence, measured, "=", kept if loses else 1 - kept, why, slack)
+    why = Text("$Z=\\sum e^s$ of the raw scores; ± their rounding", "由原始分数算 $Z=\\sum e^s$；± 舍入误差")
+    return Claim(*SHORTCUTS[method], measured, "=", kept if loses else 1 - kept, why, slack)
 
 
 def fully_masked_claims(result: Result) -> list[Claim]:
     """A row with no allowed key has no right answer; three ways to be wrong, one of them loud."""
     finite, infinite, fused = result.nothing_allowed.tolist()
-    uniform = Text(
-        "Nothing allowed, filled with −10⁹: the row is uniform over padding",
-        "全被屏蔽且填 −10⁹：该行在 padding 上均匀分布",
-    )
-    nan = Text("Nothing allowed, filled with −∞: the row is NaN", "全被屏蔽且填 −∞：该行是 NaN")
-    zero = Text(
-        "Nothing allowed, `F.scaled_dot_product_attention` on the CPU: the output is 0",
-        "全被屏蔽，CPU 上的 `F.scaled_dot_product_attention`：输出为 0",
-    )
+    uniform = Text("Nothing allowed, −10⁹: the row is uniform", "全部屏蔽、填 −10⁹：该行是均匀分布")
+    nan = Text("Nothing allowed, −∞: the row is NaN", "全部屏蔽、填 −∞：该行是 NaN")
+    zero = Text("Nothing allowed, PyTorch's SDPA on the CPU: the output is 0", "全部屏蔽、CPU 上的 SDPA：输出为 0")
     equal = Text("8 equal scores: 1/8 each", "8 个分数相同，各占 1/8")
     safe = Text("PyTorch's safe softmax returns 0 for such a row", "PyTorch 的 safe softmax 让这样的行为 0")
     return [
@@ -325,38 +262,31 @@ def fully_masked_claims(result: Result) -> list[Claim]:
 def right_option(result: Result) -> str:
     """Which option the measured row sum falls into."""
     total = result.zeroed_row_sum.item()
-    if math.isnan(total):
-        return "nan"
-    return "zero" if total < 0.01 else "one" if total > 0.99 else "share"
+    return "nan" if math.isnan(total) else "zero" if total < 0.01 else "one" if total > 0.99 else "share"
 
 
 DEMO = Demo(
     title=Text("Masking padding", "屏蔽 padding"),
-    summary=Text(
-        "Eight positions, some of them padding. Seven ways to hide it; two of them work.",
-        "8 个位置，其中一部分是 padding。七种屏蔽办法，只有两种真正管用。",
-    ),
+    summary=Text("Seven ways to hide padding; only two of them work.", "屏蔽 padding 的七种办法，只有两种管用。"),
     params=Params,
     compute=compute,
     pictures=pictures,
     claims=claims,
     prediction=Prediction(
         ask=Text(
-            "3 of 8 keys are padding, with content like any other. You set their weights to 0 *after* the softmax. What does a row sum to now?",
-            "8 个 key 里有 3 个是 padding，内容与其他位置相仿。在 softmax *之后*把它们的权重清零，一行之和平均是多少？",
+            "3 of 8 keys are padding. You set their weights to 0 *after* the softmax. What do rows sum to on average?",
+            "8 个 key 里有 3 个是 padding。在 softmax *之后*把它们的权重清零，一行之和平均是多少？",
         ),
         options={
             "one": Text("still 1", "仍是 1"),
-            "share": Text("clearly less, around 0.6", "明显变小，0.6 左右"),
+            "share": Text("clearly less, around 0.6", "明显小于 1，0.6 上下"),
             "zero": same("0"),
             "nan": same("NaN"),
         },
         right=right_option,
         because=Text(
-            "The softmax divided by a sum that includes the padding. What remains is the real keys' share, "
-            "on average about $5/8$. Masked before the softmax, the same five weights would sum to 1.",
-            "softmax 的分母里已经算进了 padding，清零后只剩真实 key 的份额，平均约 $5/8$。"
-            "若在 softmax 之前屏蔽，这 5 个权重之和就是 1。",
+            "The denominator still counts the padding, so the real keys keep their share, about $5/8$ on average.",
+            "分母里已经算进了 padding，清零后只剩真实 key 的那一份，平均约 $5/8$。",
         ),
     ),
     presets=(

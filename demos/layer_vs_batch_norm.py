@@ -19,7 +19,7 @@ from language import Text, same
 EPSILON = 1e-5
 OUTLIER = 100.0
 WIRINGS = ("post", "pre")
-NETWORKS, DEPTH, TOKENS, MODEL, VOCABULARY = 16, 24, 16, 32, 64  # the stacks of the depth experiment
+NETWORKS, DEPTH, TOKENS, MODEL, VOCABULARY = 12, 24, 16, 32, 64  # the stacks of the depth experiment
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,8 @@ class Result:
 def draw_batch(params: Params, lab: Lab) -> Tensor:
     """Real tokens from N(1, 1), then zero padding; an outlier goes to the start of the last sample."""
     generator = lab.generator(params.seed)
-    inputs = 1 + lab.normal(
-        params.batch, params.length, params.width, generator=generator
-    )  # (sample, position, feature)
+    shape = (params.batch, params.length, params.width)
+    inputs = 1 + lab.normal(*shape, generator=generator)  # (sample, position, feature)
     inputs[:, params.real_length :] = 0
     if params.outlier:
         inputs[-1, 0] += OUTLIER
@@ -94,9 +93,8 @@ def change_other_samples(inputs: Tensor, params: Params) -> Tensor:
 
 def normalise(x: Tensor, normaliser: str) -> Tensor:
     """Centre and divide by the standard deviation; the axes say which numbers share one statistic."""
-    axes = (
-        (0, 1) if normaliser == "batch" else (-1,)
-    )  # batch: all tokens of one feature; else: all features of one token
+    # BatchNorm: all tokens of one feature; LayerNorm and RMSNorm: all features of one token
+    axes = (0, 1) if normaliser == "batch" else (-1,)
     centred = x if normaliser == "rms" else x - x.mean(axes, keepdim=True)
     return centred / (centred.square().mean(axes, keepdim=True) + EPSILON).sqrt()
 

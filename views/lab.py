@@ -23,7 +23,7 @@ def numbers() -> dict[str, int]:
 
 def gallery(names: list[str]) -> None:
     """A card per demo."""
-    from components.demo_panel import demo_record  # noqa: PLC0415 - brings torch
+    from components.demo_panel import demo_record
 
     say, owner = session.say, numbers()
     st.markdown(say(LEAD))
@@ -38,7 +38,7 @@ def gallery(names: list[str]) -> None:
 
 def one(name: str) -> None:
     """One demo at full width."""
-    from components.demo_panel import demo_panel, demo_record  # noqa: PLC0415 - brings torch
+    from components.demo_panel import demo_panel, demo_record
 
     say, demo = session.say, demo_record(name)
     st.page_link(LAB, label=say(ALL), icon=":material/arrow_back:", query_params={"demo": ""})
@@ -55,7 +55,7 @@ def one(name: str) -> None:
 def page() -> None:
     """The screen."""
     with st.spinner(session.say(LOADING), show_time=False):
-        from components.demo_panel import demo_names  # noqa: PLC0415 - brings torch
+        from components.demo_panel import demo_names
     names, wanted = demo_names(), st.query_params.get("demo", "")
     if wanted in names:
         one(wanted)

@@ -10,7 +10,10 @@ from study.question import DemoLink, Question
 
 LEVELS = {"core": Text("core", "基础"), "deep": Text("deep", "深入"), "systems": Text("systems", "系统")}
 MISSING = Text("There is no question {given}. Showing question {used}.", "没有第 {given} 题，已显示第 {used} 题。")
-EMPTY = Text("No question can be shown. Run `python -m questions` to see why.", "没有可显示的题目。运行 `python -m questions` 查看原因。")
+EMPTY = Text(
+    "No question can be shown. Run `python -m questions` to see why.",
+    "没有可显示的题目。运行 `python -m questions` 查看原因。",
+)
 ALL = Text("All questions", "全部题目")
 PREVIOUS, NEXT = Text("Previous", "上一题"), Text("Next", "下一题")
 LOOK_FOR = Text("Look for", "观察要点")
@@ -57,7 +60,7 @@ def demo(question: Question, link: DemoLink) -> None:
     say = session.say
     st.markdown(f"### {say(LIVE)}\n\n:material/visibility: **{say(LOOK_FOR)}:** {say(link.look_for)}")
     with st.spinner(say(LOADING), show_time=False):
-        from components.demo_panel import demo_panel  # noqa: PLC0415 - brings torch, which the text does not wait for
+        from components.demo_panel import demo_panel
 
     demo_panel(link.id, {"number": str(question.number)}, [(preset.label, preset.params) for preset in link.presets])
 

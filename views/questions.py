@@ -48,22 +48,30 @@ def clear() -> None:
         st.session_state[f"filter {name}"] = "" if name == "search" else None
 
 
-def filters(bank: Bank) -> tuple[str, str | None, str | None, str | None]:
-    """The search box and the three filters."""
+def filters(bank: Bank) -> tuple[str, list[str | None]]:
+    """What is searched for, and the chosen topic, level and state; None means all."""
     say = session.say
-    topics = {topic.id: say(topic.title) for topic in bank.topics}
-    options = ((TOPIC, topics), (LEVEL, {k: say(v) for k, v in LEVELS.items()}), (STATE, {k: say(v) for k, v in STATES.items()}))
+    options = {
+        "topic": (TOPIC, {topic.id: topic.title for topic in bank.topics}),
+        "level": (LEVEL, LEVELS),
+        "state": (STATE, STATES),
+    }
     for name in FILTERS:
-        st.session_state.setdefault(f"filter {name}", "" if name == "search" else None)
-        st.session_state[f"filter {name}"] = st.session_state[f"filter {name}"]
+        key = f"filter {name}"
+        st.session_state[key] = st.session_state.get(key, "" if name == "search" else None)
     columns = st.columns([5, 3, 2, 2], vertical_alignment="bottom")
     with columns[0]:
-        words = st.text_input(say(SEARCH), key="filter search", live="150ms", type="search", placeholder=say(HINT), icon=":material/search:")
-    chosen = []
-    for column, name, (label, shown) in zip(columns[1:], FILTERS[1:], options, strict=True):
+        icon = ":material/search:"
+        words = st.text_input(say(SEARCH), key="filter search", live="150ms", placeholder=say(HINT), icon=icon)
+    chosen: list[str | None] = []
+    for column, (name, (label, texts)) in zip(columns[1:], options.items(), strict=True):
+        names = {key: say(text) for key, text in texts.items()}
         with column:
-            chosen.append(st.selectbox(say(label), list(shown), index=None, key=f"filter {name}", placeholder=say(ALL), format_func=lambda key, shown=shown: shown.get(key, key)))
-    return (words or "", *chosen)  # pyright: ignore[reportReturnType]
+            key, shown = f"filter {name}", session.naming(names)
+            chosen.append(
+                st.selectbox(say(label), list(names), index=None, key=key, placeholder=say(ALL), format_func=shown)
+            )
+    return words or "", chosen
 
 
 def row(question: Question, state: str, progress: float) -> None:
@@ -92,7 +100,7 @@ def page() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/notifications_active: **{say(DUE_NOW).format(count=due)}**", width="content")
             st.page_link(REVIEW, label=say(START), icon=":material/play_arrow:")
-    words, topic, level, state = filters(bank)
+    words, (topic, level, state) = filters(bank)
     found = [
         question
         for question in bank.questions

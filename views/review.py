@@ -114,7 +114,9 @@ def summary(sitting: Sitting, cards: list[Card], memories: dict[str, Memory]) ->
     words = ""
     if sitting.ratings:
         tally = Counter(rating for _, rating in sitting.ratings)
-        parts = " · ".join(f"{say(name)} {tally[rating]}" for rating, name in flashcard.RATINGS.items() if tally[rating])
+        parts = " · ".join(
+            f"{say(name)} {tally[rating]}" for rating, name in flashcard.RATINGS.items() if tally[rating]
+        )
         words += say(SUMMARY).format(count=len(sitting.ratings), parts=parts)
     if sitting.skipped:
         words += say(SKIPPED).format(count=len(sitting.skipped)) + " "
@@ -134,8 +136,10 @@ def summary(sitting: Sitting, cards: list[Card], memories: dict[str, Memory]) ->
 def more() -> None:
     """Allow a few new cards beyond today's number and start a new sitting."""
     cards, memories = library.all_cards(), memory.memories()
-    st.session_state["extra new cards"] = st.session_state.get("extra new cards", 0) + MORE_AT_ONCE + (
-        0 if new_left(cards, memories) == 0 else -new_left(cards, memories)
+    st.session_state["extra new cards"] = (
+        st.session_state.get("extra new cards", 0)
+        + MORE_AT_ONCE
+        + (0 if new_left(cards, memories) == 0 else -new_left(cards, memories))
     )
     session.end_sitting()
 

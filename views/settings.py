@@ -18,7 +18,9 @@ MACHINE = Text("Compute", "计算")
 DEVICE = Text("Device for the demos", "演示使用的设备")
 AUTO = Text("Automatic", "自动")
 LOADING = Text("Looking for devices …", "正在检测设备……")
-WHERE = Text("Your progress is kept in `{path}`. Nothing leaves this machine.", "学习记录保存在 `{path}`，不会离开这台机器。")
+WHERE = Text(
+    "Your progress is kept in `{path}`. Nothing leaves this machine.", "学习记录保存在 `{path}`，不会离开这台机器。"
+)
 MEMORY = Text("Memory", "记录")
 
 
@@ -38,13 +40,13 @@ def toggle(label: Text, key: str, default: bool, help: Text | None = None) -> No
 def devices() -> None:
     """Which device computes the demos."""
     with st.spinner(session.say(LOADING), show_time=False):
-        from components.demo_panel import device_names  # noqa: PLC0415 - brings torch
+        from components.demo_panel import device_names
     options = {"auto": session.say(AUTO), **device_names()}
     saved = memory.preference("device", "auto")
     st.session_state["setting device"] = saved if saved in options else "auto"
     st.selectbox(
         session.say(DEVICE), list(options), key="setting device", on_change=kept, args=("device", "setting device"),
-        format_func=lambda name: options.get(name, name),
+        format_func=session.naming(options),
     )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def page() -> None:
         st.title(say(TITLE), anchor=False)
         st.session_state["setting language"] = session.language()
         st.radio(
-            say(LANGUAGE), LANGUAGES, key="setting language", horizontal=True, format_func=lambda name: NAMES[name],
+            say(LANGUAGE), LANGUAGES, key="setting language", horizontal=True, format_func=session.naming(NAMES),
             on_change=lambda: switch_language(st.session_state["setting language"]),
         )  # fmt: skip
         st.subheader(say(STUDY), anchor=False)

@@ -95,18 +95,28 @@ SCORE_TITLES = {
 NO_PADDING = Text("There is no padding: every column is a real key", "没有 padding：每一列都是真实 key")
 
 
+def score_finding(result: "Result") -> Text:
+    """The one sentence about the scores."""
+    if result.refusal:
+        return Text(
+            f"PyTorch refuses −10⁹ in float16 (“{result.refusal}”), so its lowest number stands in: {result.fill:.0f}",
+            f"PyTorch 不肯在 float16 里填 −10⁹（报错“{result.refusal}”），这里改填最小值 {result.fill:.0f}",
+        )
+    return SCORE_TITLES[result.params.method] if result.params.length < len(result.real) else NO_PADDING
+
+
 def score_picture(result: "Result") -> Picture:
     """What the softmax is given, for one head."""
-    scores, labels, padded = result.scores[0].float(), names(result), 8 - result.params.length
+    scores, labels, padded = result.scores[0].float(), names(result), int((~result.real).sum())
     usual = result.raw_scores[0][result.real][:, result.real].float()
     reach = max(1.0, usual.abs().max().item()) if usual.numel() else 1.0
     texts = [[score_word(score) for score in row] for row in scores.tolist()]
     blocked = int((scores < -1e4).sum())
     return Picture(
         "scores",
-        SCORE_TITLES[result.params.method] if padded else NO_PADDING,
+        score_finding(result),
         Text(
-            f"8 × 8 scores as the softmax gets them, {padded} positions are padding, {blocked} of 64 cells are blocked.",
+            f"8 × 8 scores given to the softmax; {padded} positions are padding, {blocked} of 64 cells are blocked.",
             f"softmax 收到的 8 × 8 分数矩阵，{padded} 个位置是 padding，64 格中有 {blocked} 格被屏蔽。",
         ),
         cells(scores, texts, positions(KEY, labels), positions(QUERY, labels), reach),
@@ -141,8 +151,8 @@ def weight_finding(result: "Result") -> Text:
         )
     if not result.params.length:
         return Text(
-            "No key is real: these rows look like attention and mean nothing",
-            "没有一个真实 key：这些行看着像注意力，其实毫无意义",
+            "No key is real, so none of these rows means anything",
+            "没有一个真实 key，这里的每一行都没有意义",
         )
     rows = result.weights[:, result.real].double()  # (head, real query, key)
     share, total = rows[..., ~result.real].sum(-1).mean().item(), rows.sum(-1).mean().item()
@@ -188,7 +198,7 @@ def error_picture(result: "Result") -> Picture:
     return Picture(
         "errors",
         Text(
-            f"At real positions this method is off by {mine:.2g} from the run without padding; −∞ is off by {exact:.2g}",
+            f"This method misses the run without padding by {mine:.2g} at real positions; −∞ misses it by {exact:.2g}",
             f"在真实位置上，这种做法与不加 padding 的结果相差 {mine:.2g}；用 −∞ 只差 {exact:.2g}",
         ),
         Text(f"Bars of the error of seven methods: {listed}.", f"七种做法的误差条形图，依次为 {listed}。"),

@@ -12,7 +12,7 @@ from study import queue
 from study.question import Choice, KeyPoint, Level, Option, Question, Recall, Source
 from study.queue import Counts, cards, due, introduced, new, next_card, next_due, progress_by_question
 from study.queue import states_by_question as states
-from study.schedule import Memory, Phase, Rating, replay, retrievability, review
+from study.schedule import Memory, Phase, Rating, retrievability, review
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -21,10 +21,8 @@ DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 def question(number: int, level: Level = "core", id: str | None = None) -> Question:
     """A question with one recall item and one choice that share an id."""
     points = [KeyPoint(id=f"p{n}", text=same("point"), core=n == 0) for n in range(4)]
-    wrong, right = (
-        Option(text=same("No"), why=same("because not")),
-        Option(text=same("Yes"), why=same("so"), right=True),
-    )
+    wrong = Option(text=same("No"), why=same("because not"))
+    right = Option(text=same("Yes"), why=same("so"), right=True)
     return Question(
         id=id or f"q{number}",
         number=number,
@@ -221,7 +219,8 @@ def test_a_sitting_ends_and_counts_zero_exactly_when_no_card_is_shown(answers):
     assert len(memories) == 6
 
 
-def test_replayed_reviews_and_the_queue_agree_on_a_day():
-    memories = {"q1": replay([(Rating.Good, NOW), (Rating.Good, NOW + 10 * MINUTE)])}
-    assert states(BANK, memories, NOW + 11 * MINUTE)["q1"] == "learning"  # the recall card is still new
-    assert states(BANK, memories, memories["q1"].due)["q1"] == "due"
+def test_a_learned_question_turns_due_at_the_instant_its_card_does():
+    learned = review(review(None, Rating.Good, NOW), Rating.Good, NOW + 10 * MINUTE)
+    memories = {"q1": learned, "q1/recall/scale": replace(learned, due=learned.due + DAY)}
+    assert states(BANK, memories, learned.due - MINUTE)["q1"] == "known"
+    assert states(BANK, memories, learned.due)["q1"] == "due"

@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 W = fsrs.Scheduler().parameters  # the 21 default weights of FSRS-6
 
 ratings = st.sampled_from(Rating)
-instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.timezones())  # noqa: DTZ001
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.timezones())
 histories = st.lists(st.tuples(ratings, st.timedeltas(timedelta(0), 90 * DAY)), min_size=1, max_size=12)
 
 
@@ -34,14 +34,19 @@ def dated(history: list[tuple[Rating, timedelta]], start: datetime = NOW) -> lis
     return moments
 
 
+def remembered(history: list[tuple[Rating, timedelta]]) -> Memory:
+    memory = replay(dated(history))
+    assert memory is not None
+    return memory
+
+
 @given(histories)
 def test_a_replay_is_what_py_fsrs_computes(history):
     scheduler = fsrs.Scheduler(desired_retention=0.85, enable_fuzzing=False)
     card = fsrs.Card(card_id=1, due=NOW)
     for rating, now in dated(history):
         card, _ = scheduler.review_card(card, fsrs.Rating(rating), now)
-    memory = replay(dated(history))
-    assert memory is not None
+    memory = remembered(history)
     assert (memory.stability, memory.difficulty) == (card.stability, card.difficulty)
     assert (memory.due, memory.last_review, memory.step) == (card.due, card.last_review, card.step)
     assert memory.phase == card.state.name.lower()
@@ -71,9 +76,8 @@ def test_a_good_review_after_ten_days_follows_the_formula_by_hand():
     after = review(before, Rating.Good, NOW + 10 * DAY)
     f = 0.9 ** (-1 / W[20]) - 1
     recall = (1 + f * 10 / before.stability) ** -W[20]
-    growth = (
-        math.exp(W[8]) * (11 - before.difficulty) * before.stability ** -W[9] * (math.exp((1 - recall) * W[10]) - 1)
-    )
+    growth = math.exp(W[8]) * (11 - before.difficulty) * before.stability ** -W[9]
+    growth *= math.exp((1 - recall) * W[10]) - 1
     assert after.stability == pytest.approx(before.stability * (1 + growth), rel=1e-12)
     days = round(after.stability / f * (DESIRED_RETENTION ** (-1 / W[20]) - 1))
     assert after.due - after.last_review == days * DAY
@@ -91,7 +95,7 @@ def test_a_lapse_after_ten_days_follows_the_formula_by_hand():
 
 
 def test_an_again_in_the_learning_steps_is_no_lapse():
-    assert replay([(Rating.Again, NOW), (Rating.Again, NOW + timedelta(minutes=1))]).lapses == 0
+    assert remembered([(Rating.Again, timedelta(0)), (Rating.Again, timedelta(minutes=1))]).lapses == 0
 
 
 def test_the_first_buttons_give_the_steps_in_minutes_and_easy_gives_days():
@@ -105,19 +109,19 @@ def test_the_first_buttons_give_the_steps_in_minutes_and_easy_gives_days():
 
 @given(histories, instants, ratings)
 def test_a_button_shows_the_interval_it_then_gives(history, now, rating):
-    memory = replay(dated(history))
+    memory = remembered(history)
     assert preview(memory, now)[rating] == review(memory, rating, now).due - as_utc(now)
 
 
 @given(histories, instants)
 def test_a_better_rating_never_comes_back_sooner(history, now):
-    intervals = list(preview(replay(dated(history)), now).values())
+    intervals = list(preview(remembered(history), now).values())
     assert intervals == sorted(intervals)
 
 
 @given(histories)
 def test_recall_is_nine_tenths_when_the_elapsed_time_equals_the_stability(history):
-    memory = replay(dated(history))
+    memory = remembered(history)
     after = memory.last_review + timedelta(days=memory.stability)
     assert retrievability(memory, after) == pytest.approx(0.9, abs=1e-6)  # a timedelta is exact to a microsecond
 
@@ -138,7 +142,7 @@ def test_recall_after_whole_days_is_that_of_py_fsrs(days):
 
 
 def test_a_card_comes_due_when_its_recall_has_fallen_to_the_desired_retention():
-    memory = replay([(Rating.Easy, NOW), (Rating.Good, NOW + 16 * DAY)])
+    memory = remembered([(Rating.Easy, timedelta(0)), (Rating.Good, 16 * DAY)])
     half_a_day = DAY / 2  # intervals are whole days
     assert retrievability(memory, memory.due - half_a_day) > DESIRED_RETENTION - 1e-9
     assert retrievability(memory, memory.due + half_a_day) < DESIRED_RETENTION + 1e-9

@@ -31,7 +31,7 @@ def store(url):
 
 
 @pytest.fixture
-def tab(store, url):
+def tab(store, url):  # noqa: ARG001 - the first one made the tables
     """A second store on the same file, as another process has it."""
     tab = open_store(url)
     yield tab

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 
 from study import database
 from study.database import locate, reading
 from study.errors import StoreLocked, StoreReadOnly, StoreTooNew, StoreUnreadable
 from study.schedule import Rating, replay
 from study.store import Store, open_store
-from study.tables import Table
+from study.tables import ReviewRow, Table
 
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'psycopg[binary]'")
 
@@ -82,7 +82,7 @@ def store(url):
 
 
 @pytest.fixture
-def tab(store, url):
+def tab(store, url):  # noqa: ARG001 - the first one made the tables
     tab = open_store(url)
     yield tab
     tab.close()
@@ -123,6 +123,14 @@ def test_threads_of_two_tabs_sending_the_same_forty_tokens_write_forty_reviews(s
     assert len(store.reviews()) == 40
     assert store.memories() == tab.memories()
     assert sum(memory.reps for memory in store.memories().values()) == 40
+
+
+def test_what_is_read_together_is_one_state_of_the_database(store, tab):
+    with reading(store._engine, store.path) as connection:
+        before = connection.execute(select(ReviewRow.id)).all()
+        tab.rate("q1", Rating.Good, NOW, "t1")
+        assert connection.execute(select(ReviewRow.id)).all() == before == []
+    assert len(store.reviews()) == 1
 
 
 def test_four_stores_opening_an_empty_database_at_once_all_succeed(url):

@@ -1,0 +1,49 @@
+# `make run` starts Viva; `make test` proves it. Both set up whatever is missing.
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: run serve test sweep check format bench bank clean
+
+run: .venv/run.stamp  ## start Viva in this terminal and print its address
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+serve: .venv/run.stamp  ## start the production server: uvicorn, security headers
+	$(BIN)/uvicorn serve:app --host 127.0.0.1 --port $(PORT)
+
+test: .venv/test.stamp  ## run every test, browser journeys included
+	$(BIN)/python -m pytest
+
+sweep: .venv/test.stamp  ## the long version: every demo at every edge of every knob
+	$(BIN)/python -m pytest -m sweep
+
+check: .venv/test.stamp  ## lint, format, types, and the bank
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m questions
+
+format: .venv/test.stamp  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/test.stamp  ## measure against a minimal Streamlit app, as ratios
+	$(BIN)/python -m benchmarks
+
+bank: .venv/run.stamp  ## check the question files
+	$(BIN)/python -m questions
+
+clean:  ## remove the environment and caches
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/test.stamp: requirements.txt requirements-dev.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m tests.browser.install
+	touch .venv/run.stamp $@
