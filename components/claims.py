@@ -1,5 +1,6 @@
 """The claims of a demo, each with the number measured just now beside the number theory gives."""
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -12,6 +13,7 @@ HEADING = Text("Checked just now", "实时验证")
 LINE = Text(
     "measured **{measured}** · theory {relation} {expected}", "实测 **{measured}** · 理论 {relation} {expected}"
 )
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNS = {"=": "=", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 
@@ -21,17 +23,19 @@ def claim_list(claims: Sequence[Claim]) -> None:
     lines = [f"##### {say(HEADING)}"]
     for claim in claims:
         mark = ":green[:material/check_circle:]" if claim.holds else ":red[:material/cancel:]"
-        expected = number(claim.expected)
-        if claim.relation == "=" and claim.tolerance:
-            expected += f" ± {number(claim.tolerance)}"
+        expected = number(claim.expected) + (f" ± {number(claim.tolerance)}" if claim.tolerance else "")
         numbers = say(LINE).format(measured=number(claim.measured), relation=SIGNS[claim.relation], expected=expected)
         lines.append(f"{mark} {say(claim.sentence)}  \n{numbers} :small[:gray[{say(claim.because)}]]")
     st.markdown("\n\n".join(lines))
 
 
 def number(value: float) -> str:
-    """A number for reading: four significant digits, small ones as powers of ten."""
-    if value != 0 and abs(value) < 1e-3:
+    """A number for reading: four significant digits, very small and very large ones as powers of ten."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value and not 1e-3 <= abs(value) < 1e6:
         digits, exponent = f"{value:.1e}".split("e")
-        return f"${digits}\\times10^{{{int(exponent)}}}$"
-    return f"{value:.4g}"
+        return f"{digits}×10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")

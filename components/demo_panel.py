@@ -21,7 +21,7 @@ CLAMPED = Text(
 PRESETS = Text("Look at", "看看这几种情况")
 RESET = Text("Reset", "恢复默认")
 RAN = Text("{seconds:.0f} ms on {device}", "在 {device} 上用时 {seconds:.0f} 毫秒")
-CODE = Text("The code that ran", "刚才运行的代码")
+CODE = Text("The code it runs", "运行的代码")
 SHARE = Text("Link to this state", "当前状态的链接")
 UNUSUAL = Text("Nothing to draw here, and that is the lesson", "此处无图可画，原因正是要点")
 

@@ -49,7 +49,7 @@ def front(card: Card) -> None:
         st.markdown(f":violet-badge[{say(KINDS[card.kind])}]", width="content")
         label = say(OPEN).format(number=card.number)
         st.page_link(QUESTION, label=f":small[{label}]", query_params={"number": str(card.number)}, width="content")
-    st.markdown(f"##### {say(card.front)}" if "\n" not in say(card.front).strip() else say(card.front))
+    st.markdown(say(card.front) if card.kind == "recall" else f"**{say(card.front)}**")
 
 
 def reveal_button(reveal: Callable[[], None]) -> None:
@@ -59,14 +59,13 @@ def reveal_button(reveal: Callable[[], None]) -> None:
 
 def back(card: Card) -> None:
     """What should have been said."""
-    st.divider()
-    st.markdown(session.say(card.back))
+    st.markdown(f"---\n\n{session.say(card.back)}")
 
 
 def rating_bar(memory: Memory | None, now: datetime, rate: Callable[[Rating], None]) -> None:
     """Again, Hard, Good, Easy, each with the interval it gives; keys 1 to 4."""
     gives = preview(memory, now)
-    columns = st.columns(4, gap="small")
+    columns = st.columns(4, gap="xsmall", wrap=False)
     for column, (rating, words) in zip(columns, RATINGS.items(), strict=True):
         label = f"**{session.say(words)}**  \n:small[{session.say(interval(gives[rating]))}]"
         with column:

@@ -1,6 +1,7 @@
 """The frame around every screen: navigation, the language switch, and word of a store that cannot be used."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components import memory, places, session, warmup
 from language import LANGUAGES, Text
@@ -31,6 +32,11 @@ def run() -> None:
     page.run()
     with fault:
         memory.show_fault()
+
+
+def narrow(width: int, key: str) -> DeltaGenerator:
+    """A column of `width` px in the middle of the page, for screens that hold one thing."""
+    return st.container(horizontal_alignment="center").container(width=width, key=key)
 
 
 def switch_language(language: str | None) -> None:

@@ -31,8 +31,8 @@ class Params:
         Choice(
             {
                 "none": Text("none", "不缩放"),
-                "sqrt": same("÷ √d_k"),
-                "linear": same("÷ d_k"),
+                "sqrt": same("÷ √dₖ"),
+                "linear": same("÷ dₖ"),
                 "custom": Text("÷ T", "÷ T"),
             },
             label=Text("Scale the scores", "分数缩放方式"),
@@ -179,13 +179,13 @@ def spread_claims(result: Result) -> list[Claim]:
     if result.params.scale == "linear" and width >= 4:
         sentence = Text("Divided by $d_k$, attention is almost uniform", "除以 $d_k$，注意力几乎是均匀的")
         why = Text(
-            "ln n − σ²/2 with σ² = 1/d_k; higher orders below 0.2/d_k", "ln n − σ²/2，σ² = 1/d_k；高阶项小于 0.2/d_k"
+            "ln n − σ²/2 with σ² = 1/dₖ; higher orders below 0.2/dₖ", "ln n − σ²/2，σ² = 1/dₖ；高阶项小于 0.2/dₖ"
         )
         measured, expected = mean_entropy(result.weights).item(), math.log(keys) - 0.5 * (1 - 1 / keys) / width
         made.append(Claim("dividing_by_key_width_is_uniform", sentence, measured, "=", expected, why, 0.2 / width))
     dead = Text(
-        "Unscaled at $d_k=1024$, most queries put over 99 % of their weight on one key",
-        "不缩放且 $d_k=1024$ 时，多数 query 把 99 % 以上的权重给了一个 key",
+        "Unscaled at $d_k=1024$, most queries put over 99% of their weight on one key",
+        "不缩放且 $d_k=1024$ 时，多数 query 把 99% 以上的权重给了一个 key",
     )
     gap = Text("the top two scores differ by ln 99 at least this often", "前两名分数之差超过 ln 99 的概率下界")
     chance = math.exp(-math.sqrt(2 * math.log(keys)) * math.log(99) / math.sqrt(WIDTHS[-1]))
@@ -219,7 +219,7 @@ def correlation_claim(result: Result) -> Claim:
     sentence = Text(
         "Matched scores still grow as $\\rho\\sqrt{d_k}$ after scaling", "匹配的分数缩放后仍按 $\\rho\\sqrt{d_k}$ 增长"
     )
-    why = Text("E[q·k] = ρ d_k; ± 5 standard errors", "E[q·k] = ρ d_k；± 5 个标准误")
+    why = Text("E[q·k] = ρ dₖ; ± 5 standard errors", "E[q·k] = ρ dₖ；± 5 个标准误")
     slack = 5 * math.sqrt((1 + rho**2) / QUERIES)
     measured, expected = result.matched.mean().item(), rho * math.sqrt(width)
     return Claim("correlation_survives_scaling", sentence, measured, "=", expected, why, slack)
@@ -232,10 +232,10 @@ def right_option(result: Result) -> str:
 
 
 DEMO = Demo(
-    title=Text("Softmax and the √d_k scale", "softmax 与 √d_k 缩放"),
+    title=Text("Softmax and the √dₖ scale", "softmax 与 √dₖ 缩放"),
     summary=Text(
-        "Widen the keys and watch attention freeze; divide by √d_k and watch it thaw.",
-        "把 key 的维度调大，看注意力如何冻结；再除以 √d_k，看它如何恢复。",
+        "Widen the keys and watch attention freeze; divide by √dₖ and watch it thaw.",
+        "把 key 的维度调大，看注意力如何冻结；再除以 √dₖ，看它如何恢复。",
     ),
     params=Params,
     compute=compute,
@@ -243,8 +243,8 @@ DEMO = Demo(
     claims=claims,
     prediction=Prediction(
         ask=Text(
-            "At $d_k=512$ without scaling, what share of queries gives over 99 % of its weight to a single key?",
-            "$d_k=512$ 且不缩放时，有多少 query 会把 99 % 以上的权重给同一个 key？",
+            "At $d_k=512$ without scaling, what share of queries gives over 99% of its weight to a single key?",
+            "$d_k=512$ 且不缩放时，有多少 query 会把 99% 以上的权重给同一个 key？",
         ),
         options={
             "none": Text("almost none", "几乎没有"),

@@ -1,5 +1,7 @@
 """Questions: find one by typing, filter, and see how far each has come."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from components import library, memory, session
@@ -7,7 +9,7 @@ from components.places import QUESTION, REVIEW
 from language import Text
 from study import queue
 from study.bank import Bank
-from study.question import Question
+from study.question import Question, Topic
 
 TITLE = Text("Thirty-five questions, each one proven", "三十五问，问问可验证")
 LEAD = Text(
@@ -26,7 +28,6 @@ STATES = {
     "known": Text("known", "已掌握"),
 }
 COLORS = {"new": "gray", "learning": "orange", "due": "red", "known": "green"}
-DEMO = Text("live demo", "有演示")
 NONE_FOUND = Text("No question matches. Try fewer words, or clear the filters.", "没有匹配的题目。换个词，或清除筛选。")
 CLEAR = Text("Clear filters", "清除筛选")
 DUE_NOW = Text("{count} cards are due", "有 {count} 张卡片待复习")
@@ -77,14 +78,21 @@ def filters(bank: Bank) -> tuple[str, list[str | None]]:
 def row(question: Question, state: str, progress: float) -> None:
     """One question: a link with its number, title, and how far it has come."""
     say = session.say
-    badges = [f":gray-badge[{say(LEVELS[question.level])}]"]
-    if question.demos:
-        badges.append(f":blue-badge[:material/science: {say(DEMO)}]")
+    marks = f" :blue[:material/science:] :small[:gray[{say(LEVELS[question.level])}]]" if question.demos else ""
+    marks = marks or f" :small[:gray[{say(LEVELS[question.level])}]]"
     if state != "new":
         done = f" {progress:.0%}" if state == "learning" else ""
-        badges.append(f":{COLORS[state]}-badge[{say(STATES[state])}{done}]")
-    label = f":gray[{question.number:02}]  {say(question.title)}  {' '.join(badges)}"
+        marks += f" :{COLORS[state]}-badge[{say(STATES[state])}{done}]"
+    label = f":gray[{question.number:02}]  {say(question.title)}{marks}"
     st.page_link(QUESTION, label=label, query_params={"number": str(question.number)}, width="stretch")
+
+
+def group(topic: Topic, members: list[Question], states: Mapping[str, str], progress: Mapping[str, float]) -> None:
+    """The questions of one topic on a card of their own."""
+    with st.container(border=True, gap="xsmall", key=f"topic-{topic.id}", height="stretch"):
+        st.markdown(f"#### {session.say(topic.title)}")
+        for question in members:
+            row(question, states[question.id], progress[question.id])
 
 
 def page() -> None:
@@ -109,13 +117,12 @@ def page() -> None:
         and level in (None, question.level)
         and state in (None, states[question.id])
     ]
-    for group in bank.topics:
-        members = [question for question in found if question.topic == group.id]
+    cards_of_topics = st.grid(2, min_column_width=340, gap="medium")
+    for topic_shown in bank.topics:
+        members = [question for question in found if question.topic == topic_shown.id]
         if members:
-            with st.container(gap="xxsmall", key=f"topic-{group.id}"):
-                st.markdown(f"#### {say(group.title)}")
-                for question in members:
-                    row(question, states[question.id], progress[question.id])
+            with cards_of_topics:
+                group(topic_shown, members, states, progress)
     if not found:
         st.info(say(NONE_FOUND), icon=":material/search_off:")
         st.button(say(CLEAR), on_click=clear)

@@ -7,6 +7,7 @@ import streamlit as st
 from components import choice, library, memory, session
 from components.places import QUESTION, QUESTIONS, REVIEW
 from components.session import QuizRun
+from components.shell import narrow
 from language import Text
 from study.bank import Bank
 from study.question import Choice, Question
@@ -144,7 +145,7 @@ def score_screen(run: QuizRun, asked: list[Item]) -> None:
 def page() -> None:
     """The screen."""
     bank, run = library.questions(), session.quiz()
-    with st.container(width=720, key="quiz"):
+    with narrow(720, "quiz"):
         st.title(session.say(TITLE), anchor=False)
         asked = found(run) if run else []
         if run is None or len(asked) != len(run.items):  # a question file changed under the quiz: start over

@@ -7,6 +7,7 @@ import streamlit as st
 from components import flashcard, library, memory, session
 from components.places import QUESTIONS, QUIZ
 from components.session import Sitting
+from components.shell import narrow
 from language import Text
 from study import queue
 from study.queue import Card, Counts
@@ -17,7 +18,6 @@ LEFT = Text("{due} due · {learning} learning · {new} new", "待复习 {due} ·
 UNDO, SKIP = Text("Undo", "撤销"), Text("Skip", "跳过")
 UNDO_HELP = Text("Take back the last rating (U)", "撤销上一次评分（U）")
 SKIP_HELP = Text("Put this card aside for this sitting (S)", "本次先跳过这张卡片（S）")
-KEYS = Text("Space shows the answer · 1–4 rate · U undo · S skip", "空格显示答案 · 1–4 评分 · U 撤销 · S 跳过")
 DONE = Text("Done for now", "暂时复习完了")
 SUMMARY = Text("{count} ratings: {parts}. ", "共 {count} 次评分：{parts}。")
 SKIPPED = Text("{count} skipped.", "跳过 {count} 张。")
@@ -147,7 +147,7 @@ def more() -> None:
 def page() -> None:
     """The screen."""
     cards, memories, sitting = library.all_cards(), memory.memories(), session.sitting()
-    with st.container(width=720, key="review"):
+    with narrow(720, "review"):
         st.title(session.say(TITLE), anchor=False)
         card = open_next(sitting, cards, memories)
         limit = new_left(cards, memories)
@@ -163,7 +163,6 @@ def page() -> None:
             flashcard.rating_bar(memories.get(card.id), session.now(), rate)
         else:
             flashcard.reveal_button(reveal)
-        st.caption(session.say(KEYS))
 
 
 page()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from components import answer, memory, predict, session
-from components.shell import switch_language
+from components.shell import narrow, switch_language
 from language import LANGUAGES, Text
 
 TITLE = Text("Settings", "设置")
@@ -53,7 +53,7 @@ def devices() -> None:
 def page() -> None:
     """The screen."""
     say = session.say
-    with st.container(width=640, key="settings"):
+    with narrow(640, "settings"):
         st.title(say(TITLE), anchor=False)
         st.session_state["setting language"] = session.language()
         st.radio(

@@ -145,7 +145,7 @@ def torch_claim(result: "Result") -> Claim:
         "batch": lambda: F.batch_norm(inputs.flatten(0, 1), None, None, training=True, eps=1e-5).view_as(inputs),
     }[result.params.normaliser]()
     difference = (result.outputs - oracle).abs().max().item()
-    sentence = Text("The two lines of `normalise` agree with PyTorch", "`normalise` 的两行代码与 PyTorch 一致")
+    sentence = Text("`normalise`, written out by hand, agrees with PyTorch", "手写的 `normalise` 与 PyTorch 一致")
     why = Text(
         "rounding of a sum over n: 8 ε √n · largest |x| / smallest σ", "n 项求和的舍入误差：8 ε √n · 最大 |x| / 最小 σ"
     )

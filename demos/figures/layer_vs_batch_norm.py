@@ -59,7 +59,7 @@ def padding_picture(result: "Result") -> Picture:
     if params.outlier and params.real_length > 1:
         real = real[:, 1:]  # the outlier is at position 0
     mean, spread, name = real.mean().item(), real.std(correction=0).item(), NAMES[params.normaliser]
-    numbers = f"{mean + 0.0:.2f}", f"{spread:.2f}"
+    numbers = f"{mean:z.2f}", f"{spread:.2f}"  # z: no "-0.00"
     return Picture(
         "padding",
         Text(
@@ -68,8 +68,8 @@ def padding_picture(result: "Result") -> Picture:
             f"padding 占 {params.padding:.0%} 时，经过 {name} 的真实 token 均值为 {numbers[0]}，标准差为 {numbers[1]}",
         ),
         Text(
-            f"Histogram of the real tokens beside the standard normal curve: mean {mean:.3f}, deviation {spread:.3f}.",
-            f"归一化后真实 token 的直方图与标准正态曲线：均值 {mean:.3f}，标准差 {spread:.3f}。",
+            f"Histogram of the real tokens beside the standard normal curve: mean {mean:z.3f}, deviation {spread:.3f}.",
+            f"归一化后真实 token 的直方图与标准正态曲线：均值 {mean:z.3f}，标准差 {spread:.3f}。",
         ),
         charts.histogram(real, Text("real tokens", "真实 token"), Axis(Text("value after the norm", "归一化后的数值"))),
     )

@@ -55,8 +55,8 @@ def weight_picture(result: "Result") -> Picture:
 def over_widths(result: "Result", series: list[Line], y: Axis, guides: tuple[Guide, ...] = ()) -> dict[str, Any]:
     """A figure against key width, with the chosen width marked."""
     width, shown = result.params.key_width, result.widths[::2]
-    x = Axis(Text("key width d_k", "key 维度 d_k"), log=True, ticks=shown, tick_texts=[str(w) for w in shown])
-    return charts.lines(series, x, y, [*guides, Guide(width, f"d_k = {width}", vertical=True)])
+    x = Axis(Text("key width dₖ", "key 维度 dₖ"), log=True, ticks=shown, tick_texts=[str(w) for w in shown])
+    return charts.lines(series, x, y, [*guides, Guide(width, "", vertical=True)])
 
 
 def entropy_picture(result: "Result") -> Picture:
@@ -64,7 +64,7 @@ def entropy_picture(result: "Result") -> Picture:
     raw, scaled, most = result.raw.entropy, result.scaled.entropy, math.log(result.params.keys)
     series = [
         Line(Text("not scaled", "不缩放"), result.widths, raw, ORANGE, markers=True),
-        Line("÷ √d_k", result.widths, scaled, BLUE, markers=True),
+        Line("÷ √dₖ", result.widths, scaled, BLUE, markers=True),
     ]
     axis = Axis(Text("entropy (nats)", "熵（nat）"), range=(0, most * 1.15))
     return Picture(
@@ -88,7 +88,7 @@ def gradient_picture(result: "Result") -> Picture:
     series = [
         Line(Text("mean, not scaled", "均值，不缩放"), result.widths, mean, ORANGE, dash="dot"),
         Line(Text("median, not scaled", "中位数，不缩放"), result.widths, median, ORANGE, markers=True),
-        Line(Text("median, ÷ √d_k", "中位数，÷ √d_k"), result.widths, scaled, BLUE, markers=True),
+        Line(Text("median, ÷ √dₖ", "中位数，÷ √dₖ"), result.widths, scaled, BLUE, markers=True),
     ]
     return Picture(
         "gradient",

@@ -193,7 +193,7 @@ def _figure(data: list[dict[str, Any]], x: Axis, y: Axis, guides: Sequence[Guide
 def _axis(axis: Axis) -> dict[str, Any]:
     drawn: dict[str, Any] = {"title": {"text": axis.title, "standoff": 8}, "automargin": True}
     if axis.log:
-        drawn["type"] = "log"
+        drawn |= {"type": "log", "dtick": 1}
     if axis.range:
         drawn["range"] = list(np.log10(axis.range)) if axis.log else list(axis.range)
     if axis.ticks is not None:
