@@ -221,12 +221,12 @@ def score_claim(result: Result) -> Claim:
         why = Text("$PE_m\\cdot PE_n=g(n-m)$; ± rounding of the sums", "$PE_m\\cdot PE_n=g(n-m)$；± 求和的舍入误差")
         return Claim("offset_explains_scores", sentence, explained, "=", 1.0, why, angle_slack(params))
     mean = mean_explained(params)
-    sentence = Text("After a random projection the offset explains far less", "经过随机投影，偏移能解释的少得多")
+    sentence = Text("After a random projection the offset explains only part", "经过随机投影，偏移只能解释一部分")
     why = Text(
-        f"mean {mean:.2f} over Gaussian projections; the bound is halfway to 1",
-        f"对高斯投影的平均值是 {mean:.2f}；界取它与 1 的中点",
+        f"1 needs $M_k^\\top A M_k=A$; Gaussian projections average {mean:.2f}",
+        f"取 1 要求 $M_k^\\top A M_k=A$；高斯投影的平均值是 {mean:.2f}",
     )
-    return Claim("projection_breaks_invariance", sentence, explained, "<", (1 + mean) / 2, why)
+    return Claim("projection_breaks_invariance", sentence, explained, "<", 1 - angle_slack(params), why)
 
 
 def order_claims(result: Result) -> list[Claim]:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from language import LANGUAGES, Text
 from study.question import Question, Topic
 
+Fault = tuple[tuple[Any, ...], str]  # a place in a file, such as ("traps", 0, "why"), and what is wrong there
 FOLDER = Path(__file__).resolve().parent.parent / "questions"
 
 
@@ -88,7 +89,7 @@ def link_problems(bank: Bank, demos: DemoIndex, folder: Path = FOLDER) -> list[P
     """Demo links, presets and evidence that do not resolve."""
     found: list[Problem] = []
     for question in bank.questions:
-        path = next(iter(folder.glob(f"{question.number:02}-*.yaml")))
+        path = folder / f"{question.number:02}-{question.id}.yaml"
         made: set[str] = set()
         for place, link in enumerate(question.demos):
             states: list[Mapping[str, Any]] = [{}]
@@ -158,14 +159,19 @@ def _read_question(path: Path, topics: set[str], problems: list[Problem]) -> Que
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problems.append(_unreadable(path, error))
         return None
-    faults = list(_content_faults(question, topics))
+    faults = list(_content_faults(question, path, topics))
     problems += [_problem(path, place, message) for place, message in faults]
     return None if faults else question
 
 
-def _content_faults(question: Question, topics: set[str]) -> Iterable[tuple[tuple[Any, ...], str]]:
+def _content_faults(question: Question, path: Path, topics: set[str]) -> Iterable[Fault]:
+    """What the schema cannot say: names, references, and the maths of every text."""
+    expected = f"{question.number:02}-{question.id}.yaml"
+    if path.name != expected:
+        yield ("id",), f"the file must be named {expected}"
     if question.topic not in topics:
         yield ("topic",), f"{question.topic!r} is not in topics.yaml"
+    yield from _reference_faults(question)
     for place, text in texts(question):
         for language in LANGUAGES:
             words = text.in_(language)
@@ -174,9 +180,45 @@ def _content_faults(question: Question, topics: set[str]) -> Iterable[tuple[tupl
                 yield (*place, language), fault
 
 
+def _reference_faults(question: Question) -> Iterable[Fault]:
+    points = {point.id for point in question.key_points}
+    for index, source in enumerate(question.sources):
+        unknown = sorted(set(source.supports) - points)
+        if unknown:
+            yield ("sources", index, "supports"), f"no such key point: {', '.join(unknown)}"
+    if not any(point.core for point in question.key_points):
+        yield ("key_points",), "at least one key point must have core: true"
+    for name in ("key_points", "traps", "follow_ups", "choices", "recall", "sources"):
+        seen: set[str] = set()
+        for index, item in enumerate(getattr(question, name)):
+            if item.id in seen:
+                yield (name, index, "id"), f"{item.id!r} is used twice"
+            seen.add(item.id)
+
+
 def _parse(path: Path) -> Any:
-    with path.open(encoding="utf-8") as file:
-        return yaml.load(file, yaml.CSafeLoader)
+    """The content of a YAML file. Raises OSError, UnicodeDecodeError or YAMLError."""
+    words = path.read_text(encoding="utf-8")
+    _refuse_repeated_keys(yaml.compose(words, yaml.CSafeLoader))
+    try:
+        return yaml.load(words, yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe loader, in C
+    except (ValueError, KeyError, IndexError, AttributeError) as error:  # what PyYAML lets out for an odd scalar
+        raise yaml.YAMLError(f"a value cannot be read: {error}") from error
+
+
+def _refuse_repeated_keys(node: yaml.Node | None) -> None:
+    """YAML keeps the last of two equal keys without a word; we do not."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {name!r} is written twice", problem_mark=key.start_mark)
+            seen.add(name)
+            _refuse_repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(item)
 
 
 def _unreadable(path: Path, error: Exception) -> Problem:

@@ -129,19 +129,3 @@ class Question(Part):
     def is_complete(self) -> bool:
         """Whether every section is written, so that the question can be studied end to end."""
         return bool(self.answer and self.traps and self.follow_ups and self.choices and self.recall and self.demos)
-
-    @model_validator(mode="after")
-    def references_resolve(self) -> Self:
-        points = {point.id for point in self.key_points}
-        for source in self.sources:
-            unknown = sorted(set(source.supports) - points)
-            if unknown:
-                raise ValueError(f"source {source.id!r} supports unknown key points: {', '.join(unknown)}")
-        if not any(point.core for point in self.key_points):
-            raise ValueError("at least one key point must have core: true")
-        for name in ("key_points", "traps", "follow_ups", "choices", "recall", "sources"):
-            ids = [item.id for item in getattr(self, name)]
-            twice = sorted({id for id in ids if ids.count(id) > 1})
-            if twice:
-                raise ValueError(f"{name}: id used twice: {', '.join(twice)}")
-        return self
