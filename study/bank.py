@@ -1,6 +1,7 @@
 """The bank: every question file, loaded and checked, with the faults of broken files told by file, line and field."""
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,19 +113,22 @@ def link_problems(bank: Bank, demos: DemoIndex, folder: Path = FOLDER) -> list[P
     return found
 
 
+MATHS = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
+
+
 def latex_fault(words: str) -> str | None:
-    """What is wrong with the maths of a text: an odd number of $ or unbalanced braces. None if nothing is."""
+    """What is wrong with the maths of a text: a $ without partner or unbalanced braces. None if nothing is."""
     bare = words.replace(r"\$", "")
-    if bare.count("$") % 2:
+    if "$" in MATHS.sub("", bare):
         return "a $ has no partner (write \\$ for a literal dollar)"
-    depth = 0
-    for piece in bare.split("$")[1::2]:
-        for brace in piece.replace(r"\{", "").replace(r"\}", ""):
-            depth += (brace == "{") - (brace == "}")
+    for block, inline in MATHS.findall(bare):
+        maths, depth = block or inline, 0
+        for brace in re.findall(r"(?<!\\)[{}]", maths):
+            depth += 1 if brace == "{" else -1
             if depth < 0:
-                return f"unbalanced }} in ${piece}$"
+                return f"unbalanced }} in ${maths}$"
         if depth:
-            return f"unbalanced {{ in ${piece}$"
+            return f"unbalanced {{ in ${maths}$"
     return None
 
 
@@ -201,7 +205,7 @@ def _parse(path: Path) -> Any:
     words = path.read_text(encoding="utf-8")
     _refuse_repeated_keys(yaml.compose(words, yaml.CSafeLoader))
     try:
-        return yaml.load(words, yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe loader, in C
+        return yaml.load(words, yaml.CSafeLoader)
     except (ValueError, KeyError, IndexError, AttributeError) as error:  # what PyYAML lets out for an odd scalar
         raise yaml.YAMLError(f"a value cannot be read: {error}") from error
 
