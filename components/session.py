@@ -5,7 +5,7 @@ It is only a cache. What must survive the tab is in the learner's store.
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any, cast
@@ -28,6 +28,7 @@ class Sitting:
     rated: list[int] = field(default_factory=list)  # review ids, latest last
     ratings: list[tuple[str, int]] = field(default_factory=list)  # (card, rating)
     skipped: set[str] = field(default_factory=set)
+    first: list[str] = field(default_factory=list)  # cards to show before any other
 
 
 @dataclass
@@ -131,9 +132,9 @@ def sitting() -> Sitting:
     return st.session_state.setdefault("sitting", Sitting())
 
 
-def end_sitting() -> None:
-    """Forget the sitting, so that the next visit starts a new one."""
-    st.session_state.pop("sitting", None)
+def new_sitting(first: Sequence[str] = ()) -> None:
+    """Begin a new sitting, with the cards `first` before any other."""
+    st.session_state["sitting"] = Sitting(first=list(first))
 
 
 def quiz() -> QuizRun | None:

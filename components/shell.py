@@ -26,6 +26,7 @@ def run() -> None:
         st.Page(path, title=session.say(title), icon=icon, url_path=name, default=path == places.QUESTIONS)
         for path, (title, icon, name) in PAGES.items()
     ]
+    pages.append(st.Page(places.QUESTIONS, title=pages[0].title, url_path="questions", visibility="hidden"))
     page = st.navigation(pages, position="top")
     _language_switch()
     fault = st.container()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from language import LANGUAGES, Text
 from study.question import Question, Topic
@@ -119,6 +120,8 @@ MATHS = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
 def latex_fault(words: str) -> str | None:
     """What is wrong with the maths of a text: a $ without partner or unbalanced braces. None if nothing is."""
     bare = words.replace(r"\$", "")
+    if any("$$" in line and line.strip() != "$$" for line in bare.splitlines()):
+        return "$$ must stand on a line of its own, or the equation is not displayed"
     if "$" in MATHS.sub("", bare):
         return "a $ has no partner (write \\$ for a literal dollar)"
     for block, inline in MATHS.findall(bare):
@@ -148,7 +151,7 @@ def _read_topics(path: Path, problems: list[Problem]) -> list[Topic]:
     try:
         return TypeAdapter(list[Topic]).validate_python(_parse(path))
     except ValidationError as error:
-        problems += [_problem(path, fault["loc"], fault["msg"]) for fault in error.errors()]
+        problems += _schema_problems(path, error)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problems.append(_unreadable(path, error))
     return []
@@ -158,7 +161,7 @@ def _read_question(path: Path, topics: set[str], problems: list[Problem]) -> Que
     try:
         question = Question.model_validate(_parse(path))
     except ValidationError as error:
-        problems += [_problem(path, fault["loc"], fault["msg"]) for fault in error.errors()]
+        problems += _schema_problems(path, error)
         return None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problems.append(_unreadable(path, error))
@@ -166,6 +169,18 @@ def _read_question(path: Path, topics: set[str], problems: list[Problem]) -> Que
     faults = list(_content_faults(question, path, topics))
     problems += [_problem(path, place, message) for place, message in faults]
     return None if faults else question
+
+
+def _schema_problems(path: Path, error: ValidationError) -> list[Problem]:
+    """What the schema refuses; a list that is too short only because an item of it is refused is not told twice."""
+    faults = error.errors()
+    places = [fault["loc"] for fault in faults]
+
+    def is_echo(fault: ErrorDetails) -> bool:
+        inside = (place for place in places if place != fault["loc"])
+        return fault["type"] == "too_short" and any(place[: len(fault["loc"])] == fault["loc"] for place in inside)
+
+    return [_problem(path, fault["loc"], fault["msg"]) for fault in faults if not is_echo(fault)]
 
 
 def _content_faults(question: Question, path: Path, topics: set[str]) -> Iterable[Fault]:
@@ -210,19 +225,24 @@ def _parse(path: Path) -> Any:
         raise yaml.YAMLError(f"a value cannot be read: {error}") from error
 
 
-def _refuse_repeated_keys(node: yaml.Node | None) -> None:
-    """YAML keeps the last of two equal keys without a word; we do not."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {name!r} is written twice", problem_mark=key.start_mark)
-            seen.add(name)
-            _refuse_repeated_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(item)
+def _refuse_repeated_keys(root: yaml.Node | None) -> None:
+    """YAML keeps the last of two equal keys without a word; we do not. Each node is visited once, aliases or not."""
+    waiting, visited = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    fault = f"the key {key.value!r} is written twice"
+                    raise yaml.MarkedYAMLError(problem=fault, problem_mark=key.start_mark)
+                seen.add(str(key.value))
+                waiting.append(value)
 
 
 def _unreadable(path: Path, error: Exception) -> Problem:

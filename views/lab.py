@@ -41,7 +41,7 @@ def one(name: str) -> None:
     from components.demo_panel import demo_panel, demo_record
 
     say, demo = session.say, demo_record(name)
-    st.page_link(LAB, label=say(ALL), icon=":material/arrow_back:", query_params={"demo": ""})
+    st.page_link(LAB, label=say(ALL), icon=":material/arrow_back:", query_params={})
     st.header(say(demo.title), anchor=False)
     st.markdown(say(demo.summary))
     bank, number = library.questions(), numbers().get(name)
@@ -58,6 +58,7 @@ def page() -> None:
         from components.demo_panel import demo_names
     names, wanted = demo_names(), st.query_params.get("demo", "")
     if wanted in names:
+        st.query_params["demo"] = wanted  # always: a link to this same page leaves the address as it was
         one(wanted)
         return
     st.title(session.say(TITLE), anchor=False)

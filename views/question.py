@@ -31,8 +31,7 @@ def chosen(questions: tuple[Question, ...]) -> Question:
         given = st.query_params.get("number", "")[:20].replace("`", "")
         st.warning(session.say(MISSING).format(given=f"`{given}`", used=nearest.number), icon=":material/link_off:")
     st.session_state["question number"] = nearest.number
-    if st.query_params.get("number") != str(nearest.number):
-        st.query_params["number"] = str(nearest.number)
+    st.query_params["number"] = str(nearest.number)  # always: a link to this same page leaves the address as it was
     return nearest
 
 

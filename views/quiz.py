@@ -11,6 +11,7 @@ from components.shell import narrow
 from language import Text
 from study.bank import Bank
 from study.question import Choice, Question
+from study.queue import choice_card
 
 TITLE = Text("Quiz", "测验")
 LEAD = Text("{count} multiple-choice items. Every option explains itself; a miss comes back in Review.",
@@ -138,8 +139,9 @@ def score_screen(run: QuizRun, asked: list[Item]) -> None:
         st.markdown(say(PERFECT))
     with st.container(horizontal=True):
         st.button(say(AGAIN), type="primary", on_click=session.keep_quiz, args=(None,), icon=":material/replay:")
-        if missed:
-            st.page_link(REVIEW, label=say(TO_REVIEW), icon=":material/style:", width="content")
+        if missed and st.button(say(TO_REVIEW), icon=":material/style:", key="review misses"):
+            session.new_sitting([choice_card(question.id, item.id) for question, item in missed])
+            st.switch_page(REVIEW)
 
 
 def page() -> None:

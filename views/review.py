@@ -44,7 +44,9 @@ def open_next(sitting: Sitting, cards: list[Card], memories: dict[str, Memory]) 
     if sitting.card not in by_id:
         limit = new_left(cards, memories)
         drawn = queue.next_card(cards, memories, session.now(), new_limit=limit, skipped=sitting.skipped)
-        sitting.card = drawn.id if drawn else None
+        asked_for = next((id for id in sitting.first if id in by_id), drawn.id if drawn else None)
+        sitting.first = [id for id in sitting.first if id != asked_for]
+        sitting.card = asked_for
         sitting.token, sitting.revealed = session.new_token(), False
     return by_id.get(sitting.card or "")
 
@@ -141,7 +143,7 @@ def more() -> None:
         + MORE_AT_ONCE
         + (0 if new_left(cards, memories) == 0 else -new_left(cards, memories))
     )
-    session.end_sitting()
+    session.new_sitting()
 
 
 def page() -> None:
