@@ -9,7 +9,7 @@ from language import LANGUAGES, Text
 NAMES = {"en": "EN", "zh": "中文"}
 LANGUAGE = Text("Language", "语言")
 PAGES = {
-    places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "questions"),
+    places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "home"),
     places.QUESTION: (Text("Question", "题目"), ":material/article:", "question"),
     places.REVIEW: (Text("Review", "复习"), ":material/style:", "review"),
     places.QUIZ: (Text("Quiz", "测验"), ":material/quiz:", "quiz"),
@@ -26,6 +26,7 @@ def run() -> None:
         st.Page(path, title=session.say(title), icon=icon, url_path=name, default=path == places.QUESTIONS)
         for path, (title, icon, name) in PAGES.items()
     ]
+    # A default page answers at "/" alone; a bookmark of /questions must work too.
     pages.append(st.Page(places.QUESTIONS, title=pages[0].title, url_path="questions", visibility="hidden"))
     page = st.navigation(pages, position="top")
     _language_switch()

@@ -23,7 +23,7 @@ def _warm_up() -> None:
 
     from demos.kit import catalogue, runner
 
-    runner.exact_arithmetic()
+    runner.set_up_torch()
     for name in catalogue.names():
         catalogue.load(name)
     gc.collect()

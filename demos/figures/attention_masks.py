@@ -55,7 +55,8 @@ def score_word(score: float) -> str:
         return "NaN"
     if score < -9999:
         return "−∞" if math.isinf(score) else "−1e9" if -2e9 < score < -5e8 else "min"
-    return f"{score:.1f}".replace("-", "−") if abs(score) < 100 else f"{score:.0f}".replace("-", "−")
+    rounded = round(score, 1) + 0.0  # no −0.0
+    return (f"{rounded:.1f}" if abs(score) < 100 else f"{score:.0f}").replace("-", "−")
 
 
 def weight_word(weight: float) -> str:
@@ -157,8 +158,8 @@ def weight_finding(result: "Result") -> Text:
     rows = result.weights[:, result.real].double()  # (head, real query, key)
     share, total = rows[..., ~result.real].sum(-1).mean().item(), rows.sum(-1).mean().item()
     return Text(
-        f"Real queries give padding {100 * share:.2g} % of their weight; their rows sum to {total:.3f} on average",
-        f"真实 query 把 {100 * share:.2g} % 的权重给了 padding，行和平均为 {total:.3f}",
+        f"Rows of real queries sum to {total:.3f} on average; padding gets {100 * share:.2g} % of the weight",
+        f"真实 query 的行和平均为 {total:.3f}，padding 占权重的 {100 * share:.2g} %",
     )
 
 

@@ -78,6 +78,8 @@ def similarity_picture(result: "Result") -> Picture:
     )
     here = curve[offset].item()
     axes = Axis(Text("offset k", "偏移 k")), Axis(Text("PE_p · PE_p+k, over d/2", "PE_p · PE_p+k，除以 d/2"))
+    figure = charts.lines(series, *axes, [Guide(offset, f"k = {offset}", vertical=True)])
+    figure["data"][-1]["marker"] = {"size": 4}
     return Picture(
         "similarity",
         finding,
@@ -85,7 +87,7 @@ def similarity_picture(result: "Result") -> Picture:
             f"Similarity against offset; it is {here:.3f} at offset {offset} and rises at {count} of {steps} steps.",
             f"相似度随偏移的变化；偏移 {offset} 处为 {here:.3f}，{steps} 步中有 {count} 步上升。",
         ),
-        charts.lines(series, *axes, [Guide(offset, f"k = {offset}", vertical=True)]),
+        figure,
     )
 
 

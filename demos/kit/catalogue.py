@@ -1,9 +1,10 @@
 """Find demos: a file in `demos/` that defines DEMO is one. A broken file is an error, never a silent gap."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 import demos
 from demos.kit.contract import Demo
@@ -18,6 +19,7 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(demos.__path__) if not module.ispkg)
 
 
+@functools.cache
 def load(name: str) -> Demo:
     """The demo called `name`. Raises `DemoFileError` when there is none or its file is broken."""
     demo = getattr(_module(name), "DEMO", None)
@@ -29,20 +31,26 @@ def load(name: str) -> Demo:
 def source(name: str) -> str:
     """The code that a run executes, for the learner to read: the demo's own functions that `compute` calls, then it."""
     module = _module(name)
-    steps: list[str] = []
+    found: dict[FunctionType, str] = {}
+    seen: set[FunctionType] = set()
 
     def visit(function: FunctionType) -> None:
-        for called in function.__code__.co_names:
+        seen.add(function)
+        for called in _names_in(function.__code__):
             step = getattr(module, called, None)
             step = inspect.unwrap(step) if callable(step) else None
-            if isinstance(step, FunctionType) and step.__module__ == module.__name__:
+            if isinstance(step, FunctionType) and step.__module__ == module.__name__ and step not in seen:
                 visit(step)
-        code = inspect.getsource(function)
-        if code not in steps:
-            steps.append(code)
+        found[function] = inspect.getsource(function)
 
     visit(module.compute)
-    return "\n\n".join(steps)
+    return "\n\n".join(found.values())
+
+
+def _names_in(code: CodeType) -> list[str]:
+    """The names a function uses, those in its comprehensions, lambdas and inner functions included."""
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return [*code.co_names, *(name for nested in inner for name in _names_in(nested))]
 
 
 def _module(name: str) -> ModuleType:

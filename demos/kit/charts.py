@@ -132,7 +132,7 @@ def named_bars(
         "y": list(names),
         "x": heights,
         "text": [f"{value:.3g}" for value in heights],
-        "textposition": "auto",
+        "textposition": ["auto" if abs(value) > 0.1 * np.abs(heights).max() else "outside" for value in heights],
         "cliponaxis": False,
         "marker": {"color": colors},
     }

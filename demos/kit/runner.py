@@ -31,8 +31,11 @@ class Outcome:
     problem: Text | None = None
 
 
-def exact_arithmetic() -> None:
-    """fp32 means fp32: claims are checked with TF32 off."""
+def set_up_torch() -> None:
+    """fp32 means fp32: claims are checked with TF32 off. One thread per learner: Streamlit runs each rerun in a fresh
+    thread, and starting a pool of threads in it costs more than these small tensors gain.
+    """
+    torch.set_num_threads(1)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -48,16 +51,31 @@ def run(demo: Demo, params: Any, lab: Lab) -> Outcome:
         return Outcome(demo.pictures(result), demo.claims(result), demo.prediction.right(result), device, seconds)
     except Impossible as impossible:
         problem = impossible.reason
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
         problem = OUT_OF_MEMORY
     return Outcome([], [], None, device, time.perf_counter() - start, problem)
 
 
-def on_cpu(result: Any) -> Any:
-    """The result record with every tensor detached and moved to the CPU."""
-    moved = {
-        field.name: value.detach().cpu()
-        for field in dataclasses.fields(result)
-        if isinstance(value := getattr(result, field.name), torch.Tensor)
-    }
-    return dataclasses.replace(result, **moved)
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether `error` means a full device. CUDA has a class for it; the CPU and MPS only say so in words."""
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def on_cpu(value: Any) -> Any:
+    """`value` with every tensor in it, however deep in records, lists and dicts, detached and moved to the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        return dataclasses.replace(value, **{name: on_cpu(inner) for name, inner in fields.items()})
+    if isinstance(value, dict):
+        return {key: on_cpu(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [on_cpu(inner) for inner in value]
+    if isinstance(value, tuple):
+        make = getattr(value, "_make", tuple)  # a named tuple stays one
+        return make(on_cpu(inner) for inner in value)
+    return value

@@ -8,13 +8,22 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from demos.kit.lab import Lab
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
 Step = Callable[Concatenate[Lab, Inputs], Output]
+
+_memories: list[tuple[threading.Lock, OrderedDict[Hashable, Any]]] = []
+
+
+def forget() -> None:
+    """Drop every remembered result of every stage, so that the next run computes from nothing."""
+    for guard, results in _memories:
+        with guard:
+            results.clear()
 
 
 def stage(keep: int = 16) -> Callable[[Step[Inputs, Output]], Step[Inputs, Output]]:
@@ -24,6 +33,7 @@ def stage(keep: int = 16) -> Callable[[Step[Inputs, Output]], Step[Inputs, Outpu
         results: OrderedDict[Hashable, Output] = OrderedDict()
         running: dict[Hashable, threading.Lock] = {}
         guard = threading.Lock()
+        _memories.append((guard, results))
 
         @functools.wraps(step)
         def remembered(lab: Lab, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:
