@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run serve test sweep check format bench bank clean
+.PHONY: help run serve test sweep check format bench bank clean
 
 run: .venv/run.stamp  ## start Viva in this terminal and print its address
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -32,6 +32,9 @@ bench: .venv/test.stamp  ## measure against a minimal Streamlit app, as ratios
 
 bank: .venv/run.stamp  ## check the question files
 	$(BIN)/python -m questions
+
+help:  ## list the commands
+	@grep -E "^[a-z]+:.*##" $(MAKEFILE_LIST) | sed -E "s/:.*## /\t/"
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
