@@ -86,6 +86,15 @@ def test_r_squared_over_random_projections_averages_to_theory():
     assert error < 0.15
 
 
+def test_projected_scores_pass_through_two_independent_projections():
+    params = Params(width=6, length=16, projection="random", seed=5)
+    generator = LAB.generator(5)
+    w_query, w_key = (LAB.normal(6, 6, generator=generator) for _ in range(2))
+    seen = compute(params, LAB)
+    expected = seen.encoding @ (w_query / math.sqrt(6)) @ (w_key / math.sqrt(6)).T @ seen.encoding.T / math.sqrt(6)
+    torch.testing.assert_close(seen.scores, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_projection_decides_which_claim_is_made():
     assert "offset_explains_scores" in made()
     assert "projection_breaks_invariance" in made(projection="random")
