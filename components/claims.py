@@ -35,7 +35,7 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value and not 1e-3 <= abs(value) < 1e6:
+    if value and not 1e-3 <= abs(value) < 1e4:
         digits, exponent = f"{value:.1e}".split("e")
         return f"{digits}×10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")

@@ -13,6 +13,7 @@ from study.schedule import Memory
 from study.store import Store, open_store
 
 Output = TypeVar("Output")
+MOST_NEW_CARDS = 50  # a day
 RETRY_AFTER = 5.0  # seconds before a store that failed to open is tried again
 LOST = Text(
     "Questions and demos work; reviews cannot be kept until this is mended.",
@@ -72,6 +73,11 @@ def preference(key: str, default: Output) -> Output:
         value = attempt(lambda opened: opened.preference(key, default), default)
         cache[key] = value if isinstance(value, type(default)) else default
     return cache[key]
+
+
+def new_cards_a_day() -> int:
+    """The learner's setting, kept within what Settings offers."""
+    return min(max(preference("new_cards", 10), 0), MOST_NEW_CARDS)
 
 
 def keep_preference(key: str, value: object) -> None:

@@ -35,13 +35,15 @@ def ask(name: str, demo: Demo) -> None:
             label_visibility="collapsed",
         )
         with st.container(horizontal=True):
-            if st.button(say(COMMIT), key=f"{name} commit", type="primary", disabled=chosen is None):
-                session.keep_prediction(name, chosen)
-                session.raise_flag(f"shown {name}")
-                st.rerun(scope="fragment")
-            if st.button(say(SKIP), key=f"{name} skip", type="tertiary"):
-                session.raise_flag(f"shown {name}")
-                st.rerun(scope="fragment")
+            label, args = say(COMMIT), (name, f"{name} guess")
+            st.button(label, key=f"{name} commit", type="primary", disabled=chosen is None, on_click=commit, args=args)
+            st.button(say(SKIP), key=f"{name} skip", type="tertiary", on_click=commit, args=(name, None))
+
+
+def commit(name: str, widget: str | None) -> None:
+    """Keep what `widget` says as the prediction, or none, and open the figures."""
+    session.keep_prediction(name, st.session_state[widget] if widget else None)
+    session.raise_flag(f"shown {name}")
 
 
 def verdict(name: str, demo: Demo, outcome: Outcome) -> None:

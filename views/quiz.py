@@ -21,7 +21,8 @@ ALL_TOPICS = Text("all topics", "全部主题")
 START, NEXT, FINISH = Text("Start", "开始"), Text("Next", "下一题"), Text("See the score", "查看得分")
 PLACE = Text("Item {place} of {total} · {right} right so far", "第 {place}/{total} 题 · 已答对 {right} 题")
 SCORE = Text("{right} of {total} right", "答对 {right}/{total}")
-MISSED = Text("Missed, now due in Review", "答错的题（已加入待复习）")
+MISSED = Text("Missed", "答错的题")
+KEPT = Text("They are due in Review now.", "已加入待复习。")
 PERFECT = Text("Nothing missed. Say one of these answers out loud next: recognising is easier than recalling.",
                "全部答对。接下来挑一道开口说一遍：认得出不等于说得出。")  # fmt: skip
 AGAIN, TO_REVIEW = Text("Another quiz", "再测一次"), Text("Review the misses", "复习错题")
@@ -125,10 +126,14 @@ def found(run: QuizRun) -> list[Item]:
 def score_screen(run: QuizRun, asked: list[Item]) -> None:
     """The score, what was missed, and what to do next."""
     say = session.say
-    missed = [pair for pair, option in zip(asked, run.answers, strict=False) if not pair[1].options[option].right]
+    answered = list(zip(asked, run.answers, run.kept, strict=False))
+    missed = [pair for pair, option, _ in answered if not pair[1].options[option].right]
+    due = [
+        choice_card(q.id, item.id) for (q, item), option, kept in answered if kept and not item.options[option].right
+    ]
     st.header(say(SCORE).format(right=len(asked) - len(missed), total=len(asked)), anchor=False)
     if missed:
-        st.markdown(f"##### {say(MISSED)}")
+        st.markdown(f"##### {say(MISSED)}\n\n{say(KEPT) if due else ''}")
         for question, item in missed:
             st.page_link(
                 QUESTION,
@@ -139,8 +144,8 @@ def score_screen(run: QuizRun, asked: list[Item]) -> None:
         st.markdown(say(PERFECT))
     with st.container(horizontal=True):
         st.button(say(AGAIN), type="primary", on_click=session.keep_quiz, args=(None,), icon=":material/replay:")
-        if missed and st.button(say(TO_REVIEW), icon=":material/style:", key="review misses"):
-            session.new_sitting([choice_card(question.id, item.id) for question, item in missed])
+        if due and st.button(say(TO_REVIEW), icon=":material/style:", key="review misses"):
+            session.new_sitting(due)
             st.switch_page(REVIEW)
 
 

@@ -26,7 +26,6 @@ NOTHING = Text("Nothing is due.", "没有待复习的卡片。")
 MORE = Text("Learn {count} more new cards", "再学 {count} 张新卡")
 READ = Text("Read a question", "去读题目")
 TAKE_QUIZ = Text("Take a quiz", "做一组测验")
-NEW_CARDS = "new_cards"
 MORE_AT_ONCE = 5
 
 
@@ -34,7 +33,7 @@ def new_left(cards: list[Card], memories: dict[str, Memory]) -> int:
     """How many new cards this day still introduces: the learner's setting less what today already brought."""
     now = session.now()
     today = now.astimezone(session.zone()).replace(hour=0, minute=0, second=0, microsecond=0)
-    allowed = memory.preference(NEW_CARDS, 10) + st.session_state.get("extra new cards", 0)
+    allowed = memory.new_cards_a_day() + st.session_state.get("extra new cards", 0)
     return max(0, allowed - queue.introduced(cards, memories, today))
 
 

@@ -63,8 +63,15 @@ def page() -> None:
         st.subheader(say(STUDY), anchor=False)
         toggle(SHOW, answer.ALWAYS, False, SHOW_HELP)
         toggle(PREDICT, predict.PREFERENCE, True)
-        st.session_state["setting new_cards"] = memory.preference("new_cards", 10)
-        st.slider(say(NEW), 0, 50, key="setting new_cards", on_change=kept, args=("new_cards", "setting new_cards"))
+        st.session_state["setting new_cards"] = memory.new_cards_a_day()
+        st.slider(
+            say(NEW),
+            0,
+            memory.MOST_NEW_CARDS,
+            key="setting new_cards",
+            on_change=kept,
+            args=("new_cards", "setting new_cards"),
+        )
         st.subheader(say(MACHINE), anchor=False)
         devices()
         path = memory.attempt(lambda store: store.path, None)
