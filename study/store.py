@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, Select, exists, insert, select, 
 from sqlalchemy.orm import aliased
 
 from study.database import connect, locate, read_only, reading, shown, writing
-from study.errors import StoreReadOnly, StoreUnreadable
+from study.errors import StoreLocked, StoreReadOnly, StoreUnreadable
 from study.migrations import HEAD, revision, upgrade
 from study.queue import choice_card
 from study.schedule import Memory, Rating, as_utc, replay, review
@@ -192,15 +192,29 @@ class Store:
 def _prepared(engine: Engine, place: str) -> Engine:
     """`engine` once its tables are those of this Viva."""
     try:
-        with reading(engine, place) as connection:
-            current = revision(connection)
-        if current != HEAD:
-            with writing(engine, place) as connection:
-                upgrade(connection, place)
+        if _revision(engine, place) != HEAD:
+            _upgrade(engine, place)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _revision(engine: Engine, place: str) -> str | None:
+    with reading(engine, place) as connection:
+        return revision(connection)
+
+
+def _upgrade(engine: Engine, place: str, patience: int = 6) -> None:
+    """Bring the tables up to date; another process that is doing so right now is waited for, `patience` locks long."""
+    try:
+        with writing(engine, place) as connection:
+            upgrade(connection, place)
+    except StoreLocked:
+        if patience == 0:
+            raise
+        if _revision(engine, place) != HEAD:
+            _upgrade(engine, place, patience - 1)
 
 
 def _ratings() -> _Ratings:

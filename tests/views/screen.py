@@ -1,0 +1,36 @@
+"""What a learner sees of a screen, as words."""
+
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
+
+WORDS = ("title", "header", "subheader", "markdown", "caption", "info", "success", "warning", "error")
+
+
+def words(page: AppTest) -> str:
+    """Everything written on `page`, in no particular order."""
+    assert not page.exception, page.exception[0].message
+    return "\n".join(element.value for kind in WORDS for element in getattr(page, kind))
+
+
+def keys(page: AppTest) -> set[str]:
+    """The keys of all buttons of `page`."""
+    return {button.key for button in page.button if button.key}
+
+
+def shortcuts(page: AppTest) -> dict[str, str]:
+    """The keyboard shortcut of every button that has one, by key."""
+    return {button.key: button.proto.shortcut for button in page.button if button.key and button.proto.shortcut}
+
+
+def labelled(page: AppTest, label: str) -> Button:
+    """The button that reads `label`."""
+    (button,) = [button for button in page.button if button.label == label]
+    return button
+
+
+def links(page: AppTest) -> dict[str, str]:
+    """The links to other screens: where each label leads, such as `question?number=4`."""
+    return {
+        link.proto.label: "?".join(filter(None, (link.proto.page, link.proto.query_string)))
+        for link in page.get("page_link")
+    }
