@@ -9,7 +9,7 @@ run: .venv/run.stamp  ## start Viva in this terminal and print its address
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 serve: .venv/run.stamp  ## start the production server: uvicorn, security headers
-	$(BIN)/uvicorn serve:app --host 127.0.0.1 --port $(PORT)
+	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
 
 test: .venv/test.stamp  ## run every test, browser journeys included
 	$(BIN)/python -m pytest

@@ -1,12 +1,17 @@
-"""Viva: rehearse a Transformer interview. Start it with `streamlit run app.py`, or `make run`."""
+"""Viva: rehearse a Transformer interview. `streamlit run app.py` and `uvicorn app:app` serve the same app."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from components import shell
-
 ICON = Path(__file__).with_name("components") / "viva.svg"
 
-st.set_page_config(page_title="Viva", page_icon=str(ICON), layout="wide")
-shell.run()
+if __name__ == "__main__":  # a visit: Streamlit runs this file for every page
+    from components import shell
+
+    st.set_page_config(page_title="Viva", page_icon=str(ICON), layout="wide")
+    shell.run()
+else:  # the server, started once
+    from components import server
+
+    app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), middleware=server.MIDDLEWARE)

@@ -17,16 +17,16 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNS = {"=": "=", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 
-def claim_list(claims: Sequence[Claim]) -> None:
-    """All claims as one block; a claim that fails is red and says so with its number."""
+def claim_list(claims: Sequence[Claim], footer: str) -> None:
+    """All claims and the footer as one block; a claim that fails is red and says so with its number."""
     say = session.say
-    lines = [f"##### {say(HEADING)}"]
+    lines = [f"##### {say(HEADING)}"] if claims else []
     for claim in claims:
         mark = ":green[:material/check_circle:]" if claim.holds else ":red[:material/cancel:]"
         expected = number(claim.expected) + (f" ± {number(claim.tolerance)}" if claim.tolerance else "")
         numbers = say(LINE).format(measured=number(claim.measured), relation=SIGNS[claim.relation], expected=expected)
         lines.append(f"{mark} {say(claim.sentence)}  \n{numbers} :small[:gray[{say(claim.because)}]]")
-    st.markdown("\n\n".join(lines))
+    st.markdown("\n\n".join([*lines, footer]))
 
 
 def number(value: float) -> str:

@@ -1,11 +1,14 @@
 """One control per kind of knob. The widget's key is `demo.knob`; every turn is kept in the tab and the address."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from components import session
+from components import memory, session
+from components.chart import PLAIN
+from components.live_range import live_range, reported
 from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Words
 
 SEGMENTS = 4  # more options than this make a select box
@@ -13,16 +16,33 @@ SEGMENTS = 4  # more options than this make a select box
 
 def control(demo: str, name: str, knob: Knob) -> None:
     """Draw the control of `knob` with its value in this tab."""
-    key = f"{demo}.{name}"
-    value = getattr(session.params(demo), name)
-    st.session_state[key] = value
+    key, value = f"{demo}.{name}", getattr(session.params(demo), name)
     label, help = session.say(knob.label), session.say(knob.help) if knob.help else None
+    if isinstance(knob, Range | Spaced) and not memory.preference(PLAIN, False):
+        _live(demo, name, knob, label, help)
+        return
+    st.session_state[key] = value
 
     def turned() -> None:
         chosen = st.session_state[key]
         session.turn(demo, name, value if chosen is None else type(value)(chosen))
 
     _widget(knob, value)(label=label, key=key, help=help, on_change=turned)
+
+
+def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | None) -> None:
+    """A number's control, reporting while it is dragged. What the browser sends is read like a stranger's link."""
+    key, value = f"{demo}.{name}", getattr(session.params(demo), name)
+
+    def turned() -> None:
+        number = reported(key)
+        if number is not None and math.isfinite(number):
+            session.turn(demo, name, type(value)(knob.parse(repr(number))))
+
+    scale: dict[str, Any] = (
+        {"steps": knob.values} if isinstance(knob, Spaced) else {"bounds": (knob.low, knob.high, knob.step)}
+    )
+    live_range(label, value, key, turned, help=help, unit=knob.unit, version=session.version(demo), **scale)
 
 
 def _widget(knob: Knob, value: Any) -> Callable[..., Any]:

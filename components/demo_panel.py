@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components import address, memory, predict, session
 from components.chart import chart
@@ -23,6 +24,7 @@ RESET = Text("Reset", "恢复默认")
 RAN = Text("{seconds:.0f} ms on {device}", "在 {device} 上用时 {seconds:.0f} 毫秒")
 CODE = Text("The code it runs", "运行的代码")
 SHARE = Text("Link to this state", "当前状态的链接")
+HOLDS, FAILS = Text("Holds again: {}", "重新成立：{}"), Text("Fails now: {}", "不再成立：{}")
 UNUSUAL = Text("Nothing to draw here, and that is the lesson", "此处无图可画，原因正是要点")
 
 
@@ -35,6 +37,9 @@ def demo_panel(
     """
     demo = catalogue.load(name)
     _open(name, demo)
+    notice = st.session_state.pop(f"notice {name}", None)
+    if notice:
+        st.warning(notice, icon=":material/tune:")
     given = tuple(Preset(label, demo.params(**params)) for label, params in presets)
     _live(name, place, given or demo.presets, columns)
     with st.expander(session.say(CODE), icon=":material/code:"):
@@ -63,9 +68,6 @@ def _open(name: str, demo: Demo) -> None:
 def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], columns: int) -> None:
     """Everything that changes when a knob is turned."""
     demo = catalogue.load(name)
-    notice = st.session_state.pop(f"notice {name}", None)
-    if notice:
-        st.warning(notice, icon=":material/tune:")
     if not predict.is_open(name):
         predict.ask(name, demo)
         return
@@ -73,13 +75,16 @@ def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], colu
     _controls(name, demo)
     params = session.params(name)
     address.write(name, params)
-    outcome = _run(demo, params)
-    predict.verdict(name, demo, outcome)
-    if outcome.problem:
-        st.info(f"**{session.say(UNUSUAL)}.** {session.say(outcome.problem)}", icon=":material/lightbulb:")
-    _figures(name, outcome, columns)
-    claim_list(outcome.claims)
-    _footer(place, name, params, outcome)
+    notes = st.container()  # always there, so that a figure below never changes its place and loses its zoom
+    outcome = _run(demo, params, notes)
+    with notes:
+        predict.verdict(name, demo, outcome)
+        if outcome.problem:
+            st.info(f"**{session.say(UNUSUAL)}.** {session.say(outcome.problem)}", icon=":material/lightbulb:")
+    _figures(name, outcome, columns, _news(name, outcome))
+    ran = session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device)
+    link = address.link(place, name, params, session.language())
+    claim_list(outcome.claims, f":small[:gray[{ran}]] · [{session.say(SHARE)}]({link})")
 
 
 def _preset_row(name: str, demo: Demo, presets: tuple[Preset, ...]) -> None:
@@ -89,7 +94,7 @@ def _preset_row(name: str, demo: Demo, presets: tuple[Preset, ...]) -> None:
     def applied() -> None:
         chosen = st.session_state[key]
         if chosen is not None:
-            session.keep_params(name, states[chosen].params)
+            session.replace_params(name, states[chosen].params)
         st.session_state[key] = None
 
     labels = resolved([state.label for state in states], session.language())
@@ -108,31 +113,40 @@ def _controls(name: str, demo: Demo) -> None:
                 control(name, field, knob)
 
 
-def _run(demo: Demo, params: Any) -> Outcome:
+def _run(demo: Demo, params: Any, place: DeltaGenerator) -> Outcome:
     """Run the demo; a long stage shows a bar. A turn of a knob meanwhile ends the run at its next report."""
-    bar = st.empty()
+    bars: list[DeltaGenerator] = []
 
     def report(fraction: float, note: Text | None) -> None:
-        bar.progress(min(max(fraction, 0.0), 1.0), session.say(note) if note else None)
+        share, words = min(max(fraction, 0.0), 1.0), session.say(note) if note else None
+        if bars:
+            bars[0].progress(share, words)
+        else:
+            bars.append(place.progress(share, words))
 
     lab = Lab(device.choose(memory.preference("device", "auto")), report)
     outcome = runner.run(demo, params, lab)
-    bar.empty()
+    for bar in bars:
+        bar.empty()
     return outcome
 
 
-def _figures(name: str, outcome: Outcome, columns: int) -> None:
+def _news(name: str, outcome: Outcome) -> str:
+    """Which claims flipped since the last run, for who cannot see the list change."""
+    before = st.session_state.get(f"claims {name}", {})
+    now = {claim.id: claim.holds for claim in outcome.claims}
+    st.session_state[f"claims {name}"] = now
+    flipped = [claim for claim in outcome.claims if before.get(claim.id, claim.holds) != claim.holds]
+    return " ".join(
+        session.say(HOLDS if claim.holds else FAILS).format(session.say(claim.sentence)) for claim in flipped
+    )
+
+
+def _figures(name: str, outcome: Outcome, columns: int, news: str) -> None:
     sides = st.columns(columns, gap="large") if columns > 1 else [st.container()]
     for index, picture in enumerate(outcome.pictures):
         with sides[index % columns]:
-            chart(picture, key=f"{name} {picture.id}")
-
-
-def _footer(place: Mapping[str, str], name: str, params: Any, outcome: Outcome) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device))
-        with st.popover(session.say(SHARE), icon=":material/link:", type="tertiary"):
-            st.code(address.link(place, name, params, session.language()), language=None, wrap_lines=True)
+            chart(picture, f"{name} {picture.id}", news if index == 0 else "")
 
 
 def _shown(given: str) -> str:

@@ -92,6 +92,17 @@ def keep_params(demo: str, value: Any) -> None:
     st.session_state[f"params {demo}"] = value
 
 
+def replace_params(demo: str, value: Any) -> None:
+    """Set all knobs of `demo` at once; its controls must show them."""
+    keep_params(demo, value)
+    st.session_state[f"version {demo}"] = version(demo) + 1
+
+
+def version(demo: str) -> int:
+    """How often the knobs of `demo` were set by something other than their own controls."""
+    return st.session_state.get(f"version {demo}", 0)
+
+
 def turn(demo: str, knob: str, value: Any) -> None:
     """Set one knob of `demo`."""
     keep_params(demo, dataclasses.replace(params(demo), **{knob: value}))

@@ -4,6 +4,7 @@ Streamlit collects garbage after every run of a script, and that takes longer th
 `gc.freeze` once the heavy imports are done takes them out of every later collection.
 """
 
+import contextlib
 import gc
 import threading
 
@@ -19,12 +20,15 @@ def start() -> threading.Thread:
 
 
 def _warm_up() -> None:
-    import plotly.graph_objects  # noqa: F401
+    import torch
 
     from demos.kit import catalogue, runner
+    from demos.kit.lab import Lab
 
     runner.set_up_torch()
     for name in catalogue.names():
-        catalogue.load(name)
+        with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong with it
+            demo = catalogue.load(name)
+            runner.run(demo, demo.params(), Lab(torch.device("cpu")))
     gc.collect()
     gc.freeze()

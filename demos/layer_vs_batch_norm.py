@@ -36,14 +36,14 @@ class Params:
     change_mates: Annotated[bool, Switch(label=Text("Change the other samples", "改动其他样本"))] = True
     outlier: Annotated[bool, Switch(label=Text("One outlier token (+100)", "一个异常 token（+100）"))] = False
     padding: Annotated[float, Range(0, 0.75, 0.25, label=Text("Share of padding", "padding 占比"))] = 0.5
-    batch: Annotated[int, Range(1, 32, label=Text("Batch size $B$", "批大小 $B$"))] = 8
-    length: Annotated[int, Range(4, 64, 4, label=Text("Length $T$", "序列长度 $T$"))] = 16
-    width: Annotated[int, Range(8, 64, 8, label=Text("Features $d$", "特征维度 $d$"))] = 32
+    batch: Annotated[int, Range(1, 32, label=Text("Batch size B", "批大小 B"))] = 8
+    length: Annotated[int, Range(4, 64, 4, label=Text("Length T", "序列长度 T"))] = 16
+    width: Annotated[int, Range(8, 64, 8, label=Text("Features d", "特征维度 d"))] = 32
     wiring: Annotated[
         str,
         Choice({"post": same("Post-LN"), "pre": same("Pre-LN")}, label=Text("Place of LayerNorm", "LayerNorm 的位置")),
     ] = "post"
-    layers: Annotated[int, Spaced((6, 12, 24), label=Text("Layers $L$", "层数 $L$"))] = 12
+    layers: Annotated[int, Spaced((6, 12, 24), label=Text("Layers L", "层数 L"))] = 12
     seed: Annotated[int, Range(0, 9, label=Text("Random seed", "随机种子"))] = 0
 
     @property

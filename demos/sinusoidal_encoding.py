@@ -26,10 +26,10 @@ PROJECTIONS = {"identity": Text("none", "无"), "random": Text("random W_Q, W_K"
 class Params:
     """The knobs."""
 
-    width: Annotated[int, Range(2, 512, 2, label=Text("Width $d$", "维度 $d$"))] = 128
+    width: Annotated[int, Range(2, 512, 2, label=Text("Width d", "维度 d"))] = 128
     length: Annotated[int, Range(16, 512, 16, label=Text("Positions", "位置数"))] = 256
     base: Annotated[int, Spaced(BASES, label=Text("Base", "底数"))] = 10_000
-    offset: Annotated[int, Range(0, 128, label=Text("Offset $k$", "偏移 $k$"))] = 8
+    offset: Annotated[int, Range(0, 128, label=Text("Offset k", "偏移 k"))] = 8
     layout: Annotated[str, Choice(LAYOUTS, label=Text("Column order", "各列的排法"))] = "interleaved"
     projection: Annotated[str, Choice(PROJECTIONS, label=Text("Projections", "投影"))] = "identity"
     seed: Annotated[int, Range(0, 9, label=Text("Random seed", "随机种子"))] = 0

@@ -24,8 +24,8 @@ DEAD = 0.99  # a query is dead when one key takes more than this share of its we
 class Params:
     """The knobs."""
 
-    key_width: Annotated[int, Spaced(WIDTHS, label=Text("Key width $d_k$", "key 维度 $d_k$"))] = 64
-    keys: Annotated[int, Spaced((8, 16, 32, 64), label=Text("Number of keys $n$", "key 的个数 $n$"))] = 64
+    key_width: Annotated[int, Spaced(WIDTHS, label=Text("Key width dₖ", "key 维度 dₖ"))] = 64
+    keys: Annotated[int, Spaced((8, 16, 32, 64), label=Text("Number of keys n", "key 的个数 n"))] = 64
     scale: Annotated[
         str,
         Choice(
@@ -42,7 +42,7 @@ class Params:
         float,
         Spaced(
             (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
-            label=Text("Temperature $T$", "温度 $T$"),
+            label=Text("Temperature T", "温度 T"),
             when=("scale", ("custom",)),
         ),
     ] = 8.0
@@ -177,7 +177,7 @@ def spread_claims(result: Result) -> list[Claim]:
         measured = result.scaled.entropy[WIDTHS.index(width)].item()
         made.append(Claim("entropy_of_scaled", sentence, measured, "=", expected, why, 0.05 + 6 / keys**2))
     if result.params.scale == "linear" and width >= 4:
-        sentence = Text("Divided by $d_k$, attention is almost uniform", "除以 $d_k$，注意力几乎是均匀的")
+        sentence = Text("Divided by dₖ, attention is almost uniform", "除以 $d_k$，注意力几乎是均匀的")
         why = Text(
             "ln n − σ²/2 with σ² = 1/dₖ; higher orders below 0.2/dₖ", "ln n − σ²/2，σ² = 1/dₖ；高阶项小于 0.2/dₖ"
         )
@@ -191,7 +191,7 @@ def spread_claims(result: Result) -> list[Claim]:
     chance = math.exp(-math.sqrt(2 * math.log(keys)) * math.log(99) / math.sqrt(WIDTHS[-1]))
     fall = Text(
         "Unscaled, the median gradient falls more than tenfold from $d_k=64$ to $1024$",
-        "不缩放时，$d_k$ 从 64 增到 1024，梯度的中位数下降超过 10 倍",
+        "不缩放时，dₖ 从 64 增到 1024，梯度的中位数下降超过 10 倍",
     )
     median = result.raw.median_gradient
     ratio = (median[WIDTHS.index(1024)] / median[WIDTHS.index(64)]).item()

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("app.py", "serve.py", "language.py", "study", "demos", "components", "views", "questions", "tests",
+FOLDERS = ("app.py", "language.py", "study", "demos", "components", "views", "questions", "tests",
            "benchmarks")  # fmt: skip
 FILES = sorted(
     file for name in FOLDERS for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
 )
-OURS = {"app", "components", "demos", "language", "questions", "serve", "study", "views"}
+OURS = {"app", "components", "demos", "language", "questions", "study", "views"}
 # who may import what of ours (DESIGN §2); everyone may import language
 ARROWS = {
     "app.py": {"views", "components", "demos", "study"},
-    "serve.py": {"app", "views", "components", "demos", "study"},
     "language.py": set(),
     "study": {"study"},
     "demos": {"demos"},

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from components import answer, memory, predict, session
+from components import answer, chart, memory, predict, session
 from components.shell import narrow, switch_language
 from language import LANGUAGES, Text
 
@@ -13,6 +13,11 @@ STUDY = Text("Study", "学习")
 SHOW = Text("Show answers at once", "直接显示答案")
 SHOW_HELP = Text("Off: you are asked to try first.", "关闭时，会先请你自己作答。")
 PREDICT = Text("Predict before a demo runs", "演示前先预测")
+PLAIN = Text("Plain figures and sliders", "使用普通图表和滑块")
+PLAIN_HELP = Text(
+    "For browsers that block scripts: Streamlit's own figures and sliders, which follow on release.",
+    "浏览器拦截脚本时使用：改用 Streamlit 自带的图表和滑块，松手后才更新。",
+)
 NEW = Text("New cards a day", "每天新卡数")
 MACHINE = Text("Compute", "计算")
 DEVICE = Text("Device for the demos", "演示使用的设备")
@@ -63,6 +68,7 @@ def page() -> None:
         st.subheader(say(STUDY), anchor=False)
         toggle(SHOW, answer.ALWAYS, False, SHOW_HELP)
         toggle(PREDICT, predict.PREFERENCE, True)
+        toggle(PLAIN, chart.PLAIN, False, PLAIN_HELP)
         st.session_state["setting new_cards"] = memory.new_cards_a_day()
         st.slider(
             say(NEW),

@@ -70,8 +70,8 @@ def entropy_picture(result: "Result") -> Picture:
     return Picture(
         "entropy",
         Text(
-            "Not scaled, attention collapses onto one key as $d_k$ grows; scaled, its spread stays put",
-            "不缩放时，$d_k$ 越大，注意力越塌缩到一个 key；缩放后几乎不变",
+            "Not scaled, attention collapses onto one key as dₖ grows; scaled, its spread stays put",
+            "不缩放时，dₖ 越大，注意力越塌缩到一个 key；缩放后几乎不变",
         ),
         Text(
             f"Entropy against key width; at 1024 it is {raw[-1]:.2f} unscaled and {scaled[-1]:.2f} scaled.",

@@ -54,7 +54,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure with one idea. `title` says what to see, `alt` says it to who cannot see it.
+    """One figure with one idea. `title` says what to see, `alt` says it to who cannot see it; both are plain text.
 
     `figure` is a Plotly figure as a dict (`data`, `layout`) whose texts may be `Text`; see `charts`.
     """

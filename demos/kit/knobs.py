@@ -49,6 +49,7 @@ class Range(Knob):
     low: float
     high: float
     step: float = 1
+    unit: str = ""
 
     def parse(self, raw: str) -> Any:
         number = min(max(_finite(raw), self.low), self.high)
@@ -68,6 +69,7 @@ class Spaced(Knob):
     """A slider over listed numbers, for scales that are not even (powers of two, decades)."""
 
     values: tuple[float, ...]
+    unit: str = ""
 
     def parse(self, raw: str) -> Any:
         number = _finite(raw)

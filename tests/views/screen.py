@@ -1,5 +1,8 @@
 """What a learner sees of a screen, as words."""
 
+import json
+from typing import Any
+
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -34,3 +37,16 @@ def links(page: AppTest) -> dict[str, str]:
         link.proto.label: "?".join(filter(None, (link.proto.page, link.proto.query_string)))
         for link in page.get("page_link")
     }
+
+
+def charts(page: AppTest) -> list[dict[str, Any]]:
+    """What each live chart of `page` is told to draw: title, alt, news, figure."""
+    mounted = (element.proto for element in page.get("bidi_component"))
+    return [json.loads(proto.bytes) for proto in mounted if proto.component_name == "live_chart"]
+
+
+def ranges(page: AppTest) -> dict[str, dict[str, Any]]:
+    """What each live range of `page` shows, by key: label, value, bounds or steps."""
+    mounted = (element.proto for element in page.get("bidi_component"))
+    found = (proto for proto in mounted if proto.component_name == "live_range")
+    return {proto.id.split("-", 2)[2]: json.loads(proto.json) for proto in found}

@@ -5,7 +5,7 @@ import pytest
 from language import LANGUAGES
 from study import bank
 from tests.views.conftest import Visit
-from tests.views.screen import keys, links, words
+from tests.views.screen import charts, keys, links, words
 
 QUESTIONS = bank.load().questions
 COMPLETE = [question for question in QUESTIONS if question.is_complete]
@@ -42,7 +42,7 @@ def test_a_complete_question_shows_all_its_sections_and_its_demo_in_both_languag
         assert all(source.url in seen for source in question.sources)
         (claims,) = (text.value for text in page.markdown if "check_circle" in text.value)
         assert ":material/cancel:" not in claims
-        assert page.get("plotly_chart")
+        assert charts(page)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

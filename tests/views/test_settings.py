@@ -6,7 +6,7 @@ import pytest
 
 from study import bank
 from tests.views.conftest import Visit
-from tests.views.screen import keys, words
+from tests.views.screen import charts, keys, words
 
 
 def kept(store, key: str) -> Any:
@@ -47,7 +47,7 @@ def test_answers_shown_at_once_need_no_button(visit: Visit):
 
 def test_without_prediction_a_demo_runs_at_once(visit: Visit):
     visit("settings").toggle(key="setting predict_first").set_value(False).run()
-    assert visit("lab", demo="softmax_scaling").get("plotly_chart")
+    assert charts(visit("lab", demo="softmax_scaling"))
 
 
 def test_the_processor_can_always_be_chosen(visit: Visit, store):
@@ -61,7 +61,7 @@ def test_a_device_that_is_gone_falls_back_to_automatic(visit: Visit, store):
     with store() as opened:
         opened.set_preference("device", "cuda:7")
     assert visit("settings").selectbox(key="setting device").value == "auto"
-    assert visit("lab", demo="softmax_scaling", **{"softmax_scaling.seed": "1"}).get("plotly_chart")
+    assert charts(visit("lab", demo="softmax_scaling", **{"softmax_scaling.seed": "1"}))
 
 
 @pytest.mark.parametrize(("name", "value"), [("new_cards", "many"), ("show_answers", 1), ("new_cards", 10_000)])

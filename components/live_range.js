@@ -1,0 +1,27 @@
+// A range input that reports while it is dragged. `steps` lists the values of an uneven scale; the thumb then moves over
+// their places. What Python sets (a preset, a link) wins by a new `version`; echoes of our own reports are ignored.
+
+export default function ({ parentElement, data, setStateValue }) {
+  const [input, output, label] = ["input", "output", "span"].map((tag) => parentElement.querySelector(tag));
+  const { steps, min, max, step, unit } = data;
+  const value = () => (steps ? steps[+input.value] : +input.value);
+  const show = () => {
+    const digits = steps || Number.isInteger(step) ? 0 : 2;
+    const text = (steps ? String(value()) : value().toFixed(digits)) + (unit ? ` ${unit}` : "");
+    output.textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  label.textContent = data.label;
+  input.setAttribute("aria-label", data.label); // without the value, which the output shows inside the same label
+  input.title = data.help ?? "";
+  if (input.version !== data.version) {
+    input.version = data.version;
+    Object.assign(input, steps ? { min: 0, max: steps.length - 1, step: 1 } : { min, max, step });
+    input.value = steps ? steps.indexOf(data.value) : data.value;
+  }
+  show();
+  input.oninput = () => {
+    show();
+    setStateValue("value", value());
+  };
+}

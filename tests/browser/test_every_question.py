@@ -1,0 +1,45 @@
+"""Every question page with everything on it revealed: maths typeset, charts named, nothing too wide, no exception."""
+
+import pytest
+from playwright.sync_api import Page
+
+from study import bank
+from study.question import Question
+from tests.browser.flaws import bad_maths, nameless, sticking_out
+from tests.browser.screen import Visit, figures, keyed, settled
+from tests.browser.server import Serve
+
+pytestmark = pytest.mark.browser
+OPEN_ALL = "document.querySelectorAll('[data-testid=stMain] details:not([open]) > summary').forEach(it => it.click())"
+
+
+def flaws(page: Page, question: Question, language: str) -> list[str]:
+    """What a learner could complain about on this question's page."""
+    page.evaluate(OPEN_ALL)
+    settled(page)
+    found = [f"maths: {fault}" for fault in bad_maths(page)]
+    found += [f"too wide: {fault}" for fault in sticking_out(page)]
+    found += [f"without a name: {fault}" for fault in nameless(page)]
+    written = [text for place, text in bank.texts(question) if place[0] in ("prompt", "short", "answer", "follow_ups")]
+    displayed = sum((text.zh if language == "zh" else text.en).count("$$") // 2 for text in written)
+    shown = page.locator(".katex-display").count()
+    if shown < displayed:
+        found.append(f"{displayed} displayed equations were written, {shown} are shown")
+    if question.demos and figures(page).count() == 0:
+        found.append("the demo draws nothing")
+    return found
+
+
+@pytest.mark.parametrize(("language", "width", "theme"), [("en", 390, "light"), ("zh", 1280, "dark")])
+def test_every_question_page_is_without_flaw(serve: Serve, visit: Visit, language: str, width: int, theme: str):
+    questions = bank.load().questions
+    server = serve(show_answers=True, predict_first=False)
+    page = visit(server, "question", language=language, width=width, theme=theme, number=questions[0].number)
+    found: dict[int, list[str]] = {}
+    for place, question in enumerate(questions):
+        if place:
+            keyed(page, "steps").get_by_role("link").last.click()
+            settled(page)
+        assert page.get_by_role("heading", level=2).inner_text()
+        found[question.number] = flaws(page, question, language)
+    assert {number: faults for number, faults in found.items() if faults} == {}

@@ -1,0 +1,40 @@
+"""What holds on every screen: it fits a phone, stays on this machine, and can be used without seeing it."""
+
+import pytest
+
+from tests.browser.flaws import nameless, sticking_out
+from tests.browser.screen import Visit, settled
+from tests.browser.server import Server
+
+pytestmark = pytest.mark.browser
+PHONE = 390
+SCREENS = {
+    "questions": "",
+    "question": "question?number=4",
+    "review": "review",
+    "quiz": "quiz",
+    "lab": "lab",
+    "demo": "lab?demo=softmax_scaling&softmax_scaling.seed=1",
+    "settings": "settings",
+}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_screen_fits_a_phone_and_everything_on_it_has_a_name(
+    server: Server, visit: Visit, screen: str, language: str
+):
+    page = visit(server, SCREENS[screen], language=language, width=PHONE)
+    assert sticking_out(page) == []
+    assert nameless(page) == []
+
+
+def test_no_screen_asks_anybody_else_for_anything(server: Server, visit: Visit):
+    page = visit(server)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in SCREENS.values():
+        page.goto(server.url() + path)
+        settled(page)
+    assert len(asked) > len(SCREENS)
+    assert [url for url in asked if not url.startswith((server.url(), "data:", "blob:"))] == []

@@ -1,0 +1,209 @@
+"""The figure follows the finger: what must hold after every upgrade of Streamlit or Plotly."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import Serve, Visit
+from tests.browser.screen import figures, keyed, settled
+from tests.browser.server import ROOT, Server
+
+pytestmark = pytest.mark.browser
+APP = Path(__file__).with_name("live") / "app.py"
+ZOOM = "() => document.querySelector('.viva-graph')._fullLayout.xaxis.range.map((edge) => Math.round(edge * 10) / 10)"
+RECORD = """() => {
+    const graph = document.querySelector('.viva-graph');
+    Object.assign(window, { node: graph.querySelector('.main-svg'), states: [graph.ariaLabel], blanks: 0 });
+    new MutationObserver(() => {
+        if (window.states.at(-1) !== graph.ariaLabel) window.states.push(graph.ariaLabel);
+    }).observe(graph, { attributes: true, attributeFilter: ['aria-label'] });
+    const look = () => {
+        window.blanks += !document.querySelector('.viva-graph .scatterlayer path');
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+FITS = """() => [...document.querySelectorAll('.viva-graph')].every(
+    (graph) => !graph.offsetWidth || graph.clientWidth === graph._fullLayout.width
+)"""
+IS_SAME = "() => window.node === document.querySelector('.viva-graph .main-svg')"
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page of the two components, under `streamlit run` like the app itself."""
+    running = Server(tmp_path_factory.mktemp("live") / "data", ROOT, script=APP).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(live: Server, visit: Visit) -> Page:
+    """That page, its figure drawn."""
+    opened = visit(live)
+    expect(figures(opened).first).to_be_visible()
+    return opened
+
+
+def offset(page: Page) -> Locator:
+    return page.get_by_role("slider", name="Offset")
+
+
+def test_the_node_and_the_zoom_survive_fifty_moves(page: Page):
+    page.evaluate(RECORD)
+    page.evaluate("() => window.Plotly.relayout(document.querySelector('.viva-graph'), {'xaxis.range': [1, 2]})")
+    assert page.evaluate(ZOOM) == [1, 2]
+    offset(page).focus()
+    for _ in range(50):
+        page.keyboard.press("ArrowRight")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 50")
+    settled(page)
+    assert page.evaluate(IS_SAME)
+    assert page.evaluate(ZOOM) == [1, 2]
+    assert page.evaluate("() => window.blanks") == 0
+
+
+def test_the_zoom_resets_when_the_axes_change_meaning(page: Page):
+    page.evaluate("() => window.Plotly.relayout(document.querySelector('.viva-graph'), {'xaxis.range': [1, 2]})")
+    page.get_by_text("renamed").click()
+    expect(page.locator(".viva-graph .xtitle").first).to_have_text("steps")
+    assert page.evaluate(ZOOM) != [1, 2]
+
+
+def test_a_drag_shows_the_states_on_its_way(page: Page):
+    page.evaluate(RECORD)
+    box = offset(page).bounding_box()
+    assert box is not None
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 4, height)
+    page.mouse.down()
+    for step in range(1, 21):
+        page.mouse.move(box["x"] + box["width"] * step / 21, height)
+        page.wait_for_timeout(100)
+    page.mouse.up()
+    settled(page)
+    states = page.evaluate("() => window.states")
+    assert len(set(states)) >= 15, states
+    expect(keyed(page, "range").locator("output")).to_have_text(states[-1].removeprefix("A curve at ") + " tokens")
+
+
+def test_the_range_works_by_keyboard_and_tells_its_value(page: Page):
+    slider = offset(page)
+    slider.focus()
+    for key, value in (
+        ("ArrowRight", 1),
+        ("End", 100),
+        ("PageDown", 90),
+        ("Home", 0),
+        ("PageUp", 10),
+        ("ArrowLeft", 9),
+    ):
+        page.keyboard.press(key)
+        expect(slider).to_have_attribute("aria-valuetext", f"{value} tokens")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 9")
+
+
+def test_an_uneven_range_walks_its_steps(page: Page):
+    slider = page.get_by_role("slider", name="Width")
+    expect(slider).to_have_attribute("aria-valuetext", "4")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "256")
+
+
+def test_what_python_sets_moves_the_thumb(page: Page):
+    offset(page).focus()
+    page.keyboard.press("End")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 100")
+    page.get_by_role("button", name="preset").click()
+    expect(offset(page)).to_have_attribute("aria-valuetext", "42 tokens")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 42")
+
+
+def test_a_finger_moves_the_range(live: Server, chromium: Browser):
+    context = chromium.new_context(has_touch=True, viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(live.url())
+    settled(page)
+    box = offset(page).bounding_box()
+    assert box is not None
+    assert box["height"] >= 24
+    page.touchscreen.tap(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
+    expect(figures(page).first).to_have_attribute("aria-label", re.compile(r"A curve at 7\d"))
+    context.close()
+
+
+def test_the_figure_follows_the_theme_without_being_drawn_anew(page: Page):
+    page.evaluate(RECORD)
+    color = "() => getComputedStyle(document.querySelector('.viva-graph .xtick text')).fill"
+    light = page.evaluate(color)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({color})() !== light", arg=light)
+    assert page.evaluate(IS_SAME)
+
+
+def test_the_figure_fits_after_a_resize_and_in_a_tab_that_was_hidden(page: Page):
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_function(FITS)
+    page.get_by_role("tab", name="hidden").click()
+    expect(page.locator(".viva-graph:visible .main-svg").first).to_be_visible()
+    page.wait_for_function(FITS)
+
+
+def test_a_bad_figure_says_so_and_the_next_good_one_recovers(page: Page):
+    page.get_by_text("broken").click()
+    trouble = page.locator(".viva-trouble:visible").first
+    expect(trouble).to_contain_text("No figure: A curve at")
+    page.get_by_text("broken").click()
+    expect(trouble).to_have_count(0)
+    expect(figures(page).first).to_be_visible()
+
+
+def test_a_blocked_script_says_so_and_recovers_when_it_loads(live: Server, chromium: Browser):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.route("**/viva/plotly*", lambda route: route.abort())
+    page.goto(live.url())
+    expect(page.locator(".viva-trouble:visible").first).to_contain_text("A curve at 0")
+    page.unroute("**/viva/plotly*")
+    offset(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 1")
+    context.close()
+
+
+def test_news_are_announced_politely(page: Page):
+    news = page.locator(".viva-news[aria-live=polite]").first
+    offset(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(news).to_have_text("news 1")
+
+
+def test_plotly_comes_compressed_and_cached_for_good_behind_a_base_path(tmp_path: Path, chromium: Browser):
+    server = Server(tmp_path / "data", base="deep/er/").start()
+    context = chromium.new_context()
+    page = context.new_page()
+    with page.expect_response(re.compile(r"/deep/er/viva/plotly-.*\.js$")) as found:
+        page.goto(server.url("deep/er/lab", demo="softmax_scaling", **{"softmax_scaling.key_width": 8}))
+    headers = found.value.headers
+    expect(figures(page).first).to_be_visible()
+    context.close()
+    server.stop()
+    assert found.value.status == 200
+    assert headers["content-type"].startswith("text/javascript")
+    assert "immutable" in headers["cache-control"]
+    assert headers["content-encoding"] == "gzip"
+    assert "script-src 'self'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_a_demo_page(serve: Serve, visit: Visit, theme: str):
+    page = visit(serve(predict_first=False), "lab", demo="softmax_scaling", theme=theme)
+    expect(figures(page).first).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in serious] == []
