@@ -1,5 +1,6 @@
 """Which device to compute on: `auto` takes CUDA, else Apple's MPS, else the CPU."""
 
+import functools
 from typing import Literal
 
 import torch
@@ -7,14 +8,15 @@ import torch
 Preference = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def available() -> list[Preference]:
-    """The devices of this machine, best first; the CPU is always there."""
+@functools.cache
+def available() -> tuple[Preference, ...]:
+    """The devices of this machine, best first; the CPU is always there. Asked once: drivers take their time."""
     found: list[Preference] = []
     if torch.cuda.is_available():
         found.append("cuda")
     if torch.backends.mps.is_available():
         found.append("mps")
-    return [*found, "cpu"]
+    return (*found, "cpu")
 
 
 def choose(preference: str) -> torch.device:

@@ -1,0 +1,1 @@
+"""The minimal Streamlit apps that Viva is measured against."""

@@ -1,0 +1,21 @@
+"""The floor: one slider, one 64×64 heatmap, and nothing for the garbage collector to look at."""
+
+import gc
+
+import numpy as np
+import plotly.graph_objects
+import plotly.tools  # noqa: F401  (st.plotly_chart would import both later, after the freeze)
+import streamlit as st
+
+
+@st.cache_resource(show_spinner=False)
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+x = np.linspace(-3, 3, 64, dtype=np.float32)
+k = st.slider("k", 1, 100, 1, key="k")
+z = np.sin(x[:, None] * k / 10) * np.cos(x[None, :] * k / 10)
+st.plotly_chart({"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}, key="chart")
+_freeze()

@@ -1,0 +1,22 @@
+"""Two pages without torch, as anyone would write them: a text to read first, and a slider with a heatmap."""
+
+import numpy as np
+import streamlit as st
+
+
+def home() -> None:
+    """Ten short paragraphs."""
+    st.title("Home")
+    for power in range(10):
+        st.markdown(f"Paragraph {power}: $x^{{{power}}}$")
+
+
+def demo() -> None:
+    """One slider, one 64×64 heatmap."""
+    x = np.linspace(-3, 3, 64, dtype=np.float32)
+    k = st.slider("k", 1, 100, 1, key="k")
+    z = np.sin(x[:, None] * k / 10) * np.cos(x[None, :] * k / 10)
+    st.plotly_chart({"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}, key="chart")
+
+
+st.navigation([st.Page(home, title="Home", default=True), st.Page(demo, title="Demo", url_path="demo")]).run()
