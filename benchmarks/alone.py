@@ -35,7 +35,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class First:
-    """Seconds for a state that was never computed before; `trained` when the demo reported progress on the way."""
+    """Processor seconds for a state never computed before; `trained` when the demo reported progress on the way."""
 
     compute: float
     drawing: float  # pictures and claims
@@ -92,12 +92,13 @@ def first(name: str) -> First:
             break  # a training run: once is enough
         stage.forget()
         params = demo.params(seed=seed) if seeded else demo.params()
-        spent, result = _compute(demo, params, progress)
-        start = time.perf_counter()
+        start = time.process_time()
+        _, result = _compute(demo, params, progress)
+        computed.append(time.process_time() - start)
+        start = time.process_time()
         demo.pictures(result)
         demo.claims(result)
-        computed.append(spent)
-        drawn.append(time.perf_counter() - start)
+        drawn.append(time.process_time() - start)
     return First(sorted(computed)[len(computed) // 2], sorted(drawn)[len(drawn) // 2], bool(progress))
 
 

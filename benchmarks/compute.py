@@ -1,6 +1,6 @@
 """What a demo computes at its defaults when nothing is remembered: one core, a fresh process, a new seed.
 
-python -m benchmarks.compute --demo softmax_scaling
+Processor time, which equals the clock on an idle core. One demo: `python -m benchmarks.compute --demo softmax_scaling`.
 """
 
 import argparse

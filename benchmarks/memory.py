@@ -13,7 +13,6 @@ from benchmarks.start import DEMO
 
 BAR = 0.5  # MB
 FIRST, MORE = 4, 16  # sessions before the count starts, and sessions counted
-SETTLE = 5.0  # seconds for the warm-up thread after the start
 
 
 async def _open(server: Server, count: int, stack: AsyncExitStack) -> None:
@@ -28,7 +27,7 @@ async def _open(server: Server, count: int, stack: AsyncExitStack) -> None:
 async def measure() -> list[Row]:
     """The row for memory."""
     with viva() as server:
-        await asyncio.sleep(SETTLE)
+        await server.rest()
         async with AsyncExitStack() as stack:
             await _open(server, FIRST, stack)
             before = server.memory()

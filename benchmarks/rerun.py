@@ -27,7 +27,6 @@ WARM_UP = 8  # rounds before the first that counts
 ROUNDS = 24
 BURST = 20  # moves without a pause, as when a slider is dragged
 PAUSE = 0.02  # seconds between moves: a thought, and time for the servers to collect their garbage
-SETTLE = 5.0  # seconds for the warm-up threads after the start
 
 
 @dataclass
@@ -113,7 +112,7 @@ async def measure(demos: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     random.seed(0)
     with viva() as of_viva, minimal("floor") as of_floor, alone.process() as pool:
-        await asyncio.sleep(SETTLE)
+        await of_viva.rest()
         for demo in demos:
             slider = await asyncio.wrap_future(pool.submit(alone.slider, demo))
             if slider is None:

@@ -1,5 +1,6 @@
 """Servers to measure: Viva and the minimal apps, each a uvicorn process of our own on a free loopback port."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -19,7 +20,8 @@ from study.store import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = Path(__file__).resolve().parent / "apps"
-PATIENCE = 90.0  # seconds until a server must answer
+PATIENCE = 90.0  # seconds until a server must answer, and until its warm-up must be over
+QUIET = 2.0  # seconds with next to no processor time after which the warm-up counts as over
 LOOPBACK = "127.0.0.1"
 _DIRECT = build_opener(ProxyHandler({}))
 
@@ -65,6 +67,16 @@ class Server:
         """Seconds of processor time spent so far: less sensitive to what else the machine does than the clock."""
         spent = psutil.Process(self._process.pid).cpu_times()
         return spent.user + spent.system
+
+    async def rest(self) -> None:
+        """Return once the server idles: after a start it warms up in the background. Raises RuntimeError."""
+        end = time.perf_counter() + PATIENCE
+        while time.perf_counter() < end:
+            before = self.processor()
+            await asyncio.sleep(QUIET)
+            if self.processor() - before < QUIET / 20:
+                return
+        raise RuntimeError(f"the server is still busy after {PATIENCE:.0f} s; its log ends with\n{self.log()[-2000:]}")
 
     def stop(self) -> None:
         """End the process and wait for it."""

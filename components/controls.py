@@ -63,5 +63,5 @@ def _widget(knob: Knob, value: Any) -> Callable[..., Any]:
         case Switch():
             return lambda **rest: st.toggle(**rest)
         case Words():
-            return lambda **rest: st.text_input(max_chars=knob.longest, live="200ms", **rest)
+            return lambda **rest: st.text_input(max_chars=knob.longest, live=True, **rest)
     raise TypeError(f"no control for {type(knob).__name__}")

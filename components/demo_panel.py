@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import address, memory, predict, session
+from components import address, memory, predict, session, warmup
 from components.chart import chart
 from components.claims import claim_list
 from components.controls import control
@@ -84,6 +84,7 @@ def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], colu
     _figures(name, outcome, columns, _news(name, outcome))
     ran = session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device)
     link = address.link(place, name, params, session.language())
+    warmup.freeze_imports()
     claim_list(outcome.claims, f":small[:gray[{ran}]] · [{session.say(SHARE)}]({link})")
 
 

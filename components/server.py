@@ -1,4 +1,4 @@
-"""What the server adds to the screens: security headers, plotly.js, a warm start, a check of the privacy setting."""
+"""What the server adds to the screens: security headers, plotly.js, a check of the privacy setting."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from components import plotly_js, warmup
+from components import plotly_js
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,11 +65,10 @@ class SecurityHeaders:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Refuse to start if the privacy setting is not in force; warm up before the first visitor."""
+    """Refuse to start if the privacy setting is not in force."""
     if st.get_option("browser.gatherUsageStats"):
         raise RuntimeError("browser.gatherUsageStats must be false; see .streamlit/config.toml")
     no_delay()
-    warmup.start()
     yield
 
 

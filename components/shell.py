@@ -32,6 +32,7 @@ def run() -> None:
     _language_switch()
     fault = st.container()
     page.run()
+    warmup.freeze_imports()
     with fault:
         memory.show_fault()
 

@@ -1,14 +1,19 @@
 """Warm up in the background: import torch and the demos while the learner reads the first page.
 
-Streamlit collects garbage after every run of a script, and that takes longer the more objects live.
-`gc.freeze` once the heavy imports are done takes them out of every later collection.
+Streamlit collects garbage after every run of a script, and that takes longer the more objects live. `gc.freeze` once
+heavy imports are done takes them out of every later collection: after the warm-up, and whenever a page brought more.
 """
 
 import contextlib
 import gc
+import sys
 import threading
+import time
 
 import streamlit as st
+
+FIRST_PAGE = 0.7  # seconds that the first page gets before the warm-up competes with it
+_frozen = {"modules": 0}
 
 
 @st.cache_resource(show_spinner=False)
@@ -19,16 +24,20 @@ def start() -> threading.Thread:
     return thread
 
 
-def _warm_up() -> None:
-    import torch
+def freeze_imports() -> None:
+    """Take what was imported since the last time out of garbage collection; next to free when nothing was."""
+    if len(sys.modules) > _frozen["modules"]:
+        gc.collect()
+        gc.freeze()
+        _frozen["modules"] = len(sys.modules)
 
+
+def _warm_up() -> None:
+    time.sleep(FIRST_PAGE)
     from demos.kit import catalogue, runner
-    from demos.kit.lab import Lab
 
     runner.set_up_torch()
     for name in catalogue.names():
         with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong with it
-            demo = catalogue.load(name)
-            runner.run(demo, demo.params(), Lab(torch.device("cpu")))
-    gc.collect()
-    gc.freeze()
+            catalogue.load(name)
+    freeze_imports()

@@ -39,6 +39,7 @@ class Demos:
 
 def main() -> int:
     """Print the problems; 0 when there are none."""
+    runner.set_up_torch()
     questions = bank.load()
     problems = [*questions.problems, *bank.link_problems(questions, Demos())]
     for problem in problems:

@@ -63,7 +63,7 @@ def filters(bank: Bank) -> tuple[str, list[str | None]]:
     columns = st.columns([5, 3, 2, 2], vertical_alignment="bottom")
     with columns[0]:
         icon = ":material/search:"
-        words = st.text_input(say(SEARCH), key="filter search", live="150ms", placeholder=say(HINT), icon=icon)
+        words = st.text_input(say(SEARCH), key="filter search", live=True, placeholder=say(HINT), icon=icon)
     chosen: list[str | None] = []
     for column, (name, (label, texts)) in zip(columns[1:], options.items(), strict=True):
         names = {key: say(text) for key, text in texts.items()}

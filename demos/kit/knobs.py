@@ -7,6 +7,7 @@ clamped into range, or replaced by the default, and the learner is told.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -142,6 +143,7 @@ def powers_of_two(low: int, high: int) -> tuple[int, ...]:
     return tuple(2**power for power in range(31) if low <= 2**power <= high)
 
 
+@functools.cache
 def knobs_of(params: type) -> dict[str, Knob]:
     """The knobs of a `Params` dataclass by field name. Raises `TypeError` for a field without one."""
     hints = get_type_hints(params, include_extras=True)
