@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 Visit = Callable[..., Page]
 SECONDS_TO_SETTLE = 60  # a demo may train a small model first
+expect.set_options(timeout=20_000)  # two slow cores run the browser, the server and torch
 QUIET = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     const moving = '[data-stale=true], [data-testid=stSkeleton], [data-testid=stAppSkeleton], [data-testid=stSpinner]';
@@ -62,7 +63,7 @@ def source(element: Locator) -> str:
 
 def plain(words: str) -> str:
     """Markdown without its markup and white space, for comparing what is shown with what was written."""
-    return re.sub(r"[\s*`]", "", words)
+    return re.sub(r"[\s*`_\\$]", "", words)
 
 
 def figures(page: Page) -> Locator:

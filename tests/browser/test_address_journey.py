@@ -34,9 +34,8 @@ def test_the_link_that_the_page_offers_restores_its_state_elsewhere(server: Serv
     keyed(page, f"{DEMO}.key_width").get_by_role("slider").press("ArrowRight")
     page.wait_for_url(re.compile("key_width=128"))
     settled(page)
-    page.get_by_test_id("stPopover").get_by_role("button").click()
-    offered = page.get_by_test_id("stPopoverBody").locator("code").inner_text()
-    assert "key_width=128" in offered
+    offered = page.get_by_test_id("stMain").locator(f"a[href*='{DEMO}.key_width=128']").get_attribute("href")
+    assert offered is not None
 
     other = visit(server)
     other.goto(offered)
