@@ -19,8 +19,10 @@ def reveal_button(page: Page) -> Locator:
 def rate(page: Page, key: str) -> None:
     """Turn the card on the table and rate it, by keyboard; returns when the page shows the next card."""
     expect(reveal_button(page)).to_be_visible()
+    settled(page)
     page.keyboard.press("Space")
     expect(keyed(page, f"rate {key}")).to_be_visible()
+    settled(page)
     page.keyboard.press(key)
     expect(reveal_button(page)).to_be_visible()
 
