@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -58,7 +59,7 @@ def _widget(knob: Knob, value: Any) -> Callable[..., Any]:
         case Choice():
             options = list(knob.options)
             shown = {option: session.say(text) for option, text in knob.options.items()}
-            element = st.segmented_control if len(options) <= SEGMENTS else st.selectbox
+            element = partial(st.segmented_control, wrap=True) if len(options) <= SEGMENTS else st.selectbox
             return lambda **rest: element(options=options, format_func=session.naming(shown), **rest)
         case Switch():
             return lambda **rest: st.toggle(**rest)

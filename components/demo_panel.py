@@ -107,11 +107,9 @@ def _controls(name: str, demo: Demo) -> None:
     params = session.params(name)
     values = {knob: getattr(params, knob) for knob in knobs.knobs_of(demo.params)}
     shown = [(field, knob) for field, knob in knobs.knobs_of(demo.params).items() if knobs.is_shown(knob, values)]
-    with st.container(border=True):
-        sides = st.columns(2, gap="medium")
-        for index, (field, knob) in enumerate(shown):
-            with sides[index % 2]:
-                control(name, field, knob)
+    with st.container(border=True), st.grid(2, min_column_width=180, gap="medium"):  # one message, columns are three
+        for field, knob in shown:
+            control(name, field, knob)
 
 
 def _run(demo: Demo, params: Any, place: DeltaGenerator) -> Outcome:
@@ -144,9 +142,8 @@ def _news(name: str, outcome: Outcome) -> str:
 
 
 def _figures(name: str, outcome: Outcome, columns: int, news: str) -> None:
-    sides = st.columns(columns, gap="large") if columns > 1 else [st.container()]
-    for index, picture in enumerate(outcome.pictures):
-        with sides[index % columns]:
+    with st.grid(columns, min_column_width=340, gap="large"):
+        for index, picture in enumerate(outcome.pictures):
             chart(picture, f"{name} {picture.id}", news if index == 0 else "")
 
 

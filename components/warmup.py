@@ -12,7 +12,7 @@ import time
 
 import streamlit as st
 
-FIRST_PAGE = 0.7  # seconds that the first page gets before the warm-up competes with it
+FIRST_PAGE = 0.3  # seconds that the first page gets before the warm-up competes with it
 _frozen = {"modules": 0}
 
 
@@ -39,5 +39,5 @@ def _warm_up() -> None:
     runner.set_up_torch()
     for name in catalogue.names():
         with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong with it
-            catalogue.load(name)
+            runner.rehearse(catalogue.load(name))
     freeze_imports()

@@ -1,5 +1,6 @@
 """Run a demo once: tensors on the device, then figures and claims on the CPU, and what went wrong if something did."""
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import torch
 
 from demos.kit import device as devices
 from demos.kit.contract import Claim, Demo, Impossible, Picture
-from demos.kit.lab import Lab
+from demos.kit.lab import Lab, Stopped
 from language import Text
 
 OUT_OF_MEMORY = Text(
@@ -62,6 +63,19 @@ def ran_out_of_memory(error: Exception) -> bool:
     """Whether `error` means a full device. CUDA has a class for it; the CPU and MPS only say so in words."""
     words = ("out of memory", "can't allocate memory")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def rehearse(demo: Demo) -> None:
+    """Run `demo` once at its defaults on the CPU, so that the first learner does not pay for cold code.
+
+    A demo that reports progress trains; that is left to the learner who wants it.
+    """
+
+    def leave(_fraction: float, _note: Text | None) -> None:
+        raise Stopped
+
+    with contextlib.suppress(Stopped):
+        run(demo, demo.params(), Lab(torch.device("cpu"), leave))
 
 
 def on_cpu(value: Any) -> Any:
