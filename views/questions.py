@@ -11,10 +11,10 @@ from study import queue
 from study.bank import Bank
 from study.question import Question, Topic
 
-TITLE = Text("Thirty-five questions, each one proven", "三十五问，问问可验证")
+TITLE = Text("Thirty-five questions to say out loud", "三十五问，开口来答")
 LEAD = Text(
-    "Pick a question, say your answer, then check it against the model answer and a live experiment.",
-    "选一道题，先说出你的回答，再对照参考答案和实时实验。",
+    "Pick a question, say your answer, then check it against the model answer; a flask marks a live experiment.",
+    "选一道题，先说出你的回答，再对照参考答案；带实验图标的题还能动手验证。",
 )
 SEARCH = Text("Search", "搜索")
 HINT = Text("softmax, padding, RoPE …", "softmax、掩码、RoPE……")
