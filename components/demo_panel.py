@@ -113,7 +113,10 @@ def _controls(name: str, demo: Demo) -> None:
 
 
 def _run(demo: Demo, params: Any, place: DeltaGenerator) -> Outcome:
-    """Run the demo; a long stage shows a bar. A turn of a knob meanwhile ends the run at its next report."""
+    """Run the demo; a long stage shows a bar and ends at its next report when the learner leaves the page.
+
+    A turn of a knob meanwhile waits: runs of a fragment are not cut short by the next one.
+    """
     bars: list[DeltaGenerator] = []
 
     def report(fraction: float, note: Text | None) -> None:
