@@ -48,6 +48,8 @@ class Tab:
         self._run_id = ""
         self._sliders: dict[str, tuple[Slider, str]] = {}  # by key, with the slider's fragment
         self._ranges: dict[str, tuple[str, dict[str, Any], str]] = {}  # by key: widget id, what it shows, fragment
+        self._charts: dict[str, tuple[str, str]] = {}  # by key: widget id, fragment
+        self._reports: dict[str, dict[str, Any]] = {}  # by widget id: what was reported so far
         self._states: dict[str, WidgetState] = {}
 
     async def load(self) -> Run:
@@ -59,6 +61,8 @@ class Tab:
         self._page, self._query, self._page_hash = page, query, ""
         self._sliders.clear()
         self._ranges.clear()
+        self._charts.clear()
+        self._reports.clear()
         self._states.clear()
         return await self._run("")
 
@@ -69,13 +73,22 @@ class Tab:
     async def move(self, key: str, position: int) -> Run:
         """Move a slider to a position counted from 0 and wait until its fragment has run. Raises AppError."""
         if key in self._ranges:
-            widget, shown, fragment = self._ranges[key]
-            value = shown["steps"][position] if shown["steps"] else shown["min"] + position * shown["step"]
-            self._states[widget] = WidgetState(id=widget, json_value=json.dumps({"value": value}))
-            return await self._run(fragment)
+            return await self._move_range(*self._ranges[key], position)
         slider = self._slider(key)
         self._states[slider.id] = slider.sent[position]
         return await self._run(self._sliders[key][1])
+
+    async def _move_range(self, widget: str, shown: dict[str, Any], fragment: str, position: int) -> Run:
+        """Report like `live_range.js`: to the charts that the range moves if they are there, else by itself."""
+        value = shown["steps"][position] if shown["steps"] else shown["min"] + position * shown["step"]
+        name = "value"
+        if shown["charts"] in self._charts:
+            widget, fragment = self._charts[shown["charts"]]
+            name = shown["name"]
+        state = self._reports.setdefault(widget, {})
+        state[name] = value
+        self._states[widget] = WidgetState(id=widget, json_value=json.dumps(state))
+        return await self._run(fragment)
 
     def _slider(self, key: str) -> Slider:
         if key not in self._sliders:
@@ -130,9 +143,12 @@ class Tab:
         element = delta.new_element
         if element.WhichOneof("type") == "exception":
             run.problems.append(f"{element.exception.type}: {element.exception.message[:300]}")
-        if element.bidi_component.component_name == "live_range":
-            found = element.bidi_component
-            self._ranges[found.id.split("-", 2)[-1]] = (found.id, json.loads(found.json), delta.fragment_id)
+        component = element.bidi_component
+        key = component.id.split("-", 2)[-1]  # an id reads `$$ID-<hash>-<key>`
+        if component.component_name == "live_range":
+            self._ranges[key] = (component.id, json.loads(component.json), delta.fragment_id)
+        if component.component_name == "live_chart":
+            self._charts[key] = (component.id, delta.fragment_id)
         for slider in sliders(element):
             self._sliders[slider.key] = (slider, delta.fragment_id)
             if slider.id not in self._states or slider.forced:

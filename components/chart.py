@@ -1,9 +1,11 @@
-"""One figure of a demo: its title says what to see, its alt text says it to who cannot see it."""
+"""The figures of a demo: a title says what to see, an alt text says it to who cannot see it."""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from components import memory, session
-from components.live_chart import live_chart
+from components.live_chart import Drawing, live_charts
 from demos.kit.contract import Picture
 from language import Text, resolved
 
@@ -15,13 +17,25 @@ REGRET = Text(
 )
 
 
-def chart(picture: Picture, key: str, news: str = "") -> None:
-    """Draw `picture` under its title, following the theme. `news` is announced to who cannot see a claim flip."""
+def key(demo: str) -> str:
+    """The widget key of the figures of `demo`, to which its sliders report."""
+    return f"{demo} figures"
+
+
+def charts(
+    demo: str, pictures: Sequence[Picture], columns: int, news: str, on_turn: Mapping[str, Callable[[], None]]
+) -> None:
+    """Draw `pictures`, following the theme. `news` is announced to who cannot see a claim flip."""
     language = session.language()
-    alt = picture.alt.in_(language)
-    title, figure = picture.title.in_(language), resolved(picture.figure, language)
-    if memory.preference(PLAIN, False):
-        st.markdown(f"**{title}**")
-        st.plotly_chart(figure, key=f"plain {key}", alt=alt, config=CONFIG)
-    else:
-        live_chart(figure, key, title, alt, session.say(REGRET), news)
+    drawings = [
+        Drawing(one.id, one.title.in_(language), one.alt.in_(language), resolved(one.figure, language))
+        for one in pictures
+    ]
+    if not memory.preference(PLAIN, False):
+        live_charts(drawings, key(demo), session.say(REGRET), news, columns, on_turn)
+        return
+    with st.grid(columns, min_column_width=340, gap="large"):
+        for one in drawings:
+            with st.container():
+                st.markdown(f"**{one.title}**")
+                st.plotly_chart(one.figure, key=f"plain {demo} {one.id}", alt=one.alt, config=CONFIG)

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from components import memory, session
+from components import chart, memory, session
 from components.chart import PLAIN
 from components.live_range import live_range, reported
-from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Words
+from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Words, knobs_of
 
 SEGMENTS = 4  # more options than this make a select box
 
@@ -31,19 +31,46 @@ def control(demo: str, name: str, knob: Knob) -> None:
     _widget(knob, value)(label=label, key=key, help=help, on_change=turned)
 
 
+def on_turn(demo: str, kind: type[Any]) -> dict[str, Callable[[], None]]:
+    """What to do when a slider of `demo` reports to its figures, by knob: only they run again, not the controls."""
+    return {
+        name: partial(_turned, demo, name, knob, chart.key(demo), name)
+        for name, knob in knobs_of(kind).items()
+        if isinstance(knob, Range | Spaced) and not _opens_others(name, kind)
+    }
+
+
 def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | None) -> None:
-    """A number's control, reporting while it is dragged. What the browser sends is read like a stranger's link."""
-    key, value = f"{demo}.{name}", getattr(session.params(demo), name)
-
-    def turned() -> None:
-        number = reported(key)
-        if number is not None and math.isfinite(number):
-            session.turn(demo, name, type(value)(knob.parse(repr(number))))
-
+    """A number's control, reporting while it is dragged."""
+    key, params = f"{demo}.{name}", session.params(demo)
     scale: dict[str, Any] = (
         {"steps": knob.values} if isinstance(knob, Spaced) else {"bounds": (knob.low, knob.high, knob.step)}
     )
-    live_range(label, value, key, turned, help=help, unit=knob.unit, version=session.version(demo), **scale)
+    live_range(
+        label,
+        getattr(params, name),
+        key,
+        partial(_turned, demo, name, knob, key),
+        help=help,
+        unit=knob.unit,
+        version=session.version(demo),
+        charts=None if _opens_others(name, type(params)) else chart.key(demo),
+        name=name,
+        **scale,
+    )
+
+
+def _turned(demo: str, name: str, knob: Range | Spaced, component: str, field: str = "value") -> None:
+    """Take what the browser sent, read like a stranger's link."""
+    number = reported(component, field)
+    if number is not None and math.isfinite(number):
+        kind = type(getattr(session.params(demo), name))
+        session.turn(demo, name, kind(knob.parse(repr(number))))
+
+
+def _opens_others(name: str, kind: type[Any]) -> bool:
+    """Whether other controls come and go with this knob."""
+    return any(knob.when is not None and knob.when[0] == name for knob in knobs_of(kind).values())
 
 
 def _widget(knob: Knob, value: Any) -> Callable[..., Any]:

@@ -7,9 +7,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import address, memory, predict, session, warmup
-from components.chart import chart
+from components.chart import charts
 from components.claims import claim_list
-from components.controls import control
+from components.controls import control, on_turn
 from demos.kit import catalogue, device, knobs, runner
 from demos.kit.contract import Demo, Preset
 from demos.kit.lab import Lab
@@ -73,15 +73,24 @@ def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], colu
         return
     _preset_row(name, demo, presets)
     _controls(name, demo)
-    params = session.params(name)
+    _results(name, place, columns)
+
+
+@st.fragment
+def _results(name: str, place: Mapping[str, str], columns: int) -> None:
+    """What a run shows; the sliders report to its figures, so that a move runs this alone. Few messages, so a fast one.
+
+    Nothing above the figures may come and go, or they would be mounted anew and lose their zoom.
+    """
+    demo, params = catalogue.load(name), session.params(name)
     address.write(name, params)
-    notes = st.container()  # always there, so that a figure below never changes its place and loses its zoom
+    notes = st.container()
     outcome = _run(demo, params, notes)
     with notes:
         predict.verdict(name, demo, outcome)
         if outcome.problem:
             st.info(f"**{session.say(UNUSUAL)}.** {session.say(outcome.problem)}", icon=":material/lightbulb:")
-    _figures(name, outcome, columns, _news(name, outcome))
+    charts(name, outcome.pictures, columns, _news(name, outcome), on_turn(name, demo.params))
     ran = session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device)
     link = address.link(place, name, params, session.language())
     warmup.freeze_imports()
@@ -142,12 +151,6 @@ def _news(name: str, outcome: Outcome) -> str:
     return " ".join(
         session.say(HOLDS if claim.holds else FAILS).format(session.say(claim.sentence)) for claim in flipped
     )
-
-
-def _figures(name: str, outcome: Outcome, columns: int, news: str) -> None:
-    with st.grid(columns, min_column_width=340, gap="large"):
-        for index, picture in enumerate(outcome.pictures):
-            chart(picture, f"{name} {picture.id}", news if index == 0 else "")
 
 
 def _shown(given: str) -> str:

@@ -1,7 +1,8 @@
-// One Plotly graph that stays alive: each rerun hands a figure to Plotly.react, so node, zoom and hover survive.
+// Plotly graphs that stay alive: each rerun hands figures to Plotly.react, so nodes, zoom and hover survive.
 // The latest figure wins. Nothing may throw: an uncaught error would replace the component for good.
 
 const scripts = (window.vivaScripts ??= {});
+const reports = (window.vivaReports ??= {}); // by key: how a range tells the charts it moves; see live_range.js
 
 function plotly(url) {
   scripts[url] ??= new Promise((resolve, reject) => {
@@ -27,17 +28,18 @@ function theme(graph) {
   return { layout: { ...clear, font, hoverlabel: { font }, xaxis: axis, yaxis: axis } };
 }
 
-async function draw(graph, trouble) {
-  if (graph.drawing) return;
-  graph.drawing = true;
+async function draw(cell, script, regret) {
+  if (cell.drawing) return;
+  cell.drawing = true;
+  const { graph, trouble } = cell.parts;
   try {
-    const Plotly = await plotly(graph.script);
-    while (graph.wanted && graph.isConnected) {
-      const { data, layout } = graph.wanted;
-      graph.wanted = null;
+    const Plotly = await plotly(script);
+    while (cell.wanted && cell.isConnected) {
+      const { data, layout } = cell.wanted;
+      cell.wanted = null;
       const config = { displayModeBar: false, displaylogo: false };
       await Plotly.react(graph, data, { ...layout, template: theme(graph), autosize: true }, config);
-      graph.watcher ??= watch(graph, Plotly);
+      cell.watcher ??= watch(graph, Plotly);
     }
     trouble.hidden = true;
     graph.hidden = false;
@@ -46,9 +48,9 @@ async function draw(graph, trouble) {
     window.Plotly?.purge(graph);
     graph.hidden = true;
     trouble.hidden = false;
-    trouble.textContent = `${graph.regret} ${graph.getAttribute("aria-label")}`;
+    trouble.textContent = `${regret} ${graph.getAttribute("aria-label")}`;
   } finally {
-    graph.drawing = false;
+    cell.drawing = false;
   }
 }
 
@@ -59,22 +61,41 @@ function watch(graph, Plotly) {
   return watcher;
 }
 
-export default function ({ parentElement, data }) {
-  const find = (name) => parentElement.querySelector(`.viva-${name}`);
-  const [title, graph, trouble, news] = ["title", "graph", "trouble", "news"].map(find);
-  const message = JSON.parse(new TextDecoder().decode(data));
-  title.textContent = message.title;
-  graph.setAttribute("aria-label", message.alt);
-  graph.style.height = `${message.figure.layout.height}px`;
-  graph.script = message.script;
-  graph.regret = message.regret;
-  graph.wanted = message.figure;
-  if (message.news && news.textContent !== message.news) news.textContent = message.news;
-  draw(graph, trouble);
+function make(id) {
+  const part = (tag, name, role) => Object.assign(document.createElement(tag), { className: `viva-${name}`, role: role ?? null });
+  const parts = { title: part("p", "title"), graph: part("div", "graph", "img"), trouble: part("p", "trouble", "status") };
+  const cell = Object.assign(part("div", "cell"), { figure: id, parts });
+  cell.append(...Object.values(parts));
+  parts.trouble.hidden = true;
+  return cell;
+}
+
+function end(cell) {
+  cell.watcher?.disconnect();
+  window.Plotly?.purge(cell.parts.graph);
+  cell.remove();
+}
+
+export default function ({ parentElement, data, setStateValue }) {
+  const [board, news] = ["board", "news"].map((name) => parentElement.querySelector(`.viva-${name}`));
+  const { figures, regret, script, columns, key, news: said } = JSON.parse(new TextDecoder().decode(data));
+  reports[key] = setStateValue;
+  board.style.setProperty("--columns", columns);
+  [...board.children].filter(({ figure }) => figures.every(({ id }) => id !== figure)).forEach(end);
+  figures.forEach((wanted, place) => {
+    const cell = [...board.children].find(({ figure }) => figure === wanted.id) ?? make(wanted.id);
+    if (board.children[place] !== cell) board.insertBefore(cell, board.children[place] ?? null);
+    cell.parts.title.textContent = wanted.title;
+    cell.parts.graph.setAttribute("aria-label", wanted.alt);
+    cell.parts.graph.style.height = `${wanted.layout.height}px`;
+    cell.wanted = wanted;
+    draw(cell, script, regret);
+  });
+  if (said && news.textContent !== said) news.textContent = said;
   return () =>
     setTimeout(() => {
-      if (graph.isConnected) return; // also called for an update that a newer one overtook
-      graph.watcher?.disconnect();
-      window.Plotly?.purge(graph);
+      if (board.isConnected) return; // also called for an update that a newer one overtook
+      if (reports[key] === setStateValue) delete reports[key];
+      [...board.children].forEach(end);
     });
 }

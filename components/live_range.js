@@ -1,9 +1,10 @@
 // A range input that reports while it is dragged. `steps` lists the values of an uneven scale; the thumb then moves over
 // their places. What Python sets (a preset, a link) wins by a new `version`; echoes of our own reports are ignored.
+// It reports through the charts it moves, once they are there: then only their part of the page runs again.
 
 export default function ({ parentElement, data, setStateValue }) {
   const [input, output, label] = ["input", "output", "span"].map((tag) => parentElement.querySelector(tag));
-  const { steps, min, max, step, unit } = data;
+  const { steps, min, max, step, unit, charts, name } = data;
   const value = () => (steps ? steps[+input.value] : +input.value);
   const show = () => {
     const digits = steps || Number.isInteger(step) ? 0 : 2;
@@ -22,6 +23,8 @@ export default function ({ parentElement, data, setStateValue }) {
   show();
   input.oninput = () => {
     show();
-    setStateValue("value", value());
+    const tellCharts = window.vivaReports?.[charts];
+    if (tellCharts) tellCharts(name, value());
+    else setStateValue("value", value());
   };
 }

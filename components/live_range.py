@@ -27,19 +27,23 @@ def live_range(
     unit: str = "",
     help: str | None = None,
     version: int = 0,
+    charts: str | None = None,
+    name: str = "value",
 ) -> None:
     """A slider over `bounds` (low, high, step) or over the listed `steps`, showing the value with its `unit`.
 
     `on_change` runs while dragging, the latest value winning; read it with `reported(key)` and never trust it, since a
-    browser can send anything. Raise `version` to make the control show `value` again.
+    browser can send anything. Raise `version` to make the control show `value` again. With the key of `live_charts` in
+    `charts` it reports to those instead as soon as they are drawn: read that with `reported(charts, name)`.
     """
     low, high, step = bounds or (0, 0, 1)
     scale = {"steps": list(steps) if steps else None, "min": low, "max": high, "step": step}
-    data = {"label": label, "value": value, "unit": unit, "help": help, "version": version, **scale}
+    data = {"label": label, "value": value, "unit": unit, "help": help, "version": version}
+    data |= {**scale, "charts": charts, "name": name}
     _mount(key=key, data=data, on_value_change=on_change)
 
 
-def reported(key: str) -> float | None:
-    """What the browser reported last for `key`, or None when that is no number."""
-    value = getattr(st.session_state.get(key), "value", None)
+def reported(key: str, name: str = "value") -> float | None:
+    """What the browser reported last for `name` of the component `key`, or None when that is no number."""
+    value = getattr(st.session_state.get(key), name, None)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

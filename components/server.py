@@ -12,6 +12,7 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from streamlit.runtime import runtime
 
 from components import plotly_js
 
@@ -69,7 +70,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     if st.get_option("browser.gatherUsageStats"):
         raise RuntimeError("browser.gatherUsageStats must be false; see .streamlit/config.toml")
     no_delay()
+    flush_soon()
     yield
+
+
+def flush_soon() -> None:
+    """Hand messages to the browser a millisecond after they are made: Streamlit gathers them for five, which a dragged
+    slider feels twice a step. Its constant has no option; a test tells when an upgrade renames it.
+    """
+    runtime.MESSAGE_FLUSH_INTERVAL_SECS = 0.001  # pyright: ignore[reportPrivateImportUsage]
 
 
 def routes() -> list[Route]:

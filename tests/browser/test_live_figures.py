@@ -69,7 +69,7 @@ def test_the_node_and_the_zoom_survive_fifty_moves(page: Page):
 
 def test_the_zoom_resets_when_the_axes_change_meaning(page: Page):
     page.evaluate("() => window.Plotly.relayout(document.querySelector('.viva-graph'), {'xaxis.range': [1, 2]})")
-    page.get_by_text("renamed").click()
+    page.get_by_text("rename").click()
     expect(page.locator(".viva-graph .xtitle").first).to_have_text("steps")
     assert page.evaluate(ZOOM) != [1, 2]
 
@@ -105,6 +105,27 @@ def test_the_range_works_by_keyboard_and_tells_its_value(page: Page):
         page.keyboard.press(key)
         expect(slider).to_have_attribute("aria-valuetext", f"{value} tokens")
     expect(figures(page).first).to_have_attribute("aria-label", "A curve at 9")
+
+
+def test_a_move_runs_the_figures_alone_and_not_the_controls(page: Page):
+    offset(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 1")
+    expect(page.get_by_text("results 2")).to_be_visible()
+    expect(page.get_by_text("controls 1")).to_be_visible()
+    page.get_by_role("slider", name="Slow").focus()
+    page.keyboard.press("ArrowRight")  # this one opens other controls, say, so it runs everything
+    expect(page.get_by_text("controls 2")).to_be_visible()
+
+
+def test_a_figure_that_comes_and_goes_leaves_the_others_as_they_were(page: Page):
+    page.evaluate(RECORD)
+    offset(page).focus()
+    for value in range(1, 15):
+        page.keyboard.press("ArrowRight")
+        expect(figures(page).first).to_have_attribute("aria-label", f"A curve at {value}")
+        expect(page.locator(".viva-graph:visible .main-svg:first-child")).to_have_count(1 if value == 13 else 2)
+    assert page.evaluate(IS_SAME)
 
 
 def test_an_uneven_range_walks_its_steps(page: Page):
@@ -155,10 +176,10 @@ def test_the_figure_fits_after_a_resize_and_in_a_tab_that_was_hidden(page: Page)
 
 
 def test_a_bad_figure_says_so_and_the_next_good_one_recovers(page: Page):
-    page.get_by_text("broken").click()
+    page.get_by_text("break").click()
     trouble = page.locator(".viva-trouble:visible").first
     expect(trouble).to_contain_text("No figure: A curve at")
-    page.get_by_text("broken").click()
+    page.get_by_text("break").click()
     expect(trouble).to_have_count(0)
     expect(figures(page).first).to_be_visible()
 

@@ -40,9 +40,10 @@ def links(page: AppTest) -> dict[str, str]:
 
 
 def charts(page: AppTest) -> list[dict[str, Any]]:
-    """What each live chart of `page` is told to draw: title, alt, news, figure."""
+    """What the live charts of `page` are told to draw: title, alt, data and layout of each."""
     mounted = (element.proto for element in page.get("bidi_component"))
-    return [json.loads(proto.bytes) for proto in mounted if proto.component_name == "live_chart"]
+    told = (json.loads(proto.bytes) for proto in mounted if proto.component_name == "live_chart")
+    return [figure for message in told for figure in message["figures"]]
 
 
 def ranges(page: AppTest) -> dict[str, dict[str, Any]]:
