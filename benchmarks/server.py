@@ -1,4 +1,4 @@
-"""Servers to measure: Viva and the minimal apps, each a uvicorn process of our own on a free loopback port."""
+"""Servers to measure: Viva and the minimal apps, each a process of our own on a free loopback port."""
 
 import asyncio
 import os
@@ -27,15 +27,15 @@ _DIRECT = build_opener(ProxyHandler({}))
 
 
 class Server:
-    """One running uvicorn process. `started` is the `perf_counter` of the moment it was spawned."""
+    """One running server process. `started` is the `perf_counter` of the moment it was spawned."""
 
-    def __init__(self, target: str, folder: Path, environ: dict[str, str], log: TextIO) -> None:
+    def __init__(self, command: list[str], folder: Path, environ: dict[str, str], log: TextIO, health: str) -> None:
         port = _free_port()
         self.address = f"{LOOPBACK}:{port}"
-        self._log = log
+        self._log, self._health = log, health
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", target, "--host", LOOPBACK, "--port", str(port), "--no-access-log"],
+            [sys.executable, *(part.format(port=port) for part in command)],
             cwd=folder,
             env={**os.environ, **environ},
             stdout=log,
@@ -48,7 +48,7 @@ class Server:
             if self._process.poll() is not None:
                 break
             try:
-                with _DIRECT.open(f"http://{self.address}/_stcore/health", timeout=2):
+                with _DIRECT.open(f"http://{self.address}{self._health}", timeout=2):
                     return
             except (URLError, OSError):
                 time.sleep(0.005)
@@ -107,9 +107,23 @@ def minimal(app: str) -> Iterator[Server]:
 
 
 @contextmanager
+def dash() -> Iterator[Server]:
+    """The floor's page in Dash, under the server that Dash brings."""
+    with _process(["dash_app.py", "{port}"], APPS, {}, "/_dash-layout") as server:
+        yield server
+
+
+@contextmanager
 def _running(target: str, folder: Path, environ: dict[str, str]) -> Iterator[Server]:
+    command = ["-m", "uvicorn", target, "--host", LOOPBACK, "--port", "{port}", "--no-access-log"]
+    with _process(command, folder, environ, "/_stcore/health") as server:
+        yield server
+
+
+@contextmanager
+def _process(command: list[str], folder: Path, environ: dict[str, str], health: str) -> Iterator[Server]:
     with tempfile.TemporaryFile("w+") as log:
-        server = Server(target, folder, environ, log)
+        server = Server(command, folder, environ, log, health)
         try:
             server.wait()
             yield server

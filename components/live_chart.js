@@ -1,5 +1,6 @@
 // Plotly graphs that stay alive: each rerun hands figures to Plotly.react, so nodes, zoom and hover survive.
-// The latest figure wins. Nothing may throw: an uncaught error would replace the component for good.
+// The latest figure wins, and only what is in sight is drawn, the rest when it comes into sight.
+// Nothing may throw: an uncaught error would replace the component for good.
 
 const scripts = (window.vivaScripts ??= {});
 const reports = (window.vivaReports ??= {}); // by key: how a range tells the charts it moves; see live_range.js
@@ -28,18 +29,18 @@ function theme(graph) {
   return { layout: { ...clear, font, hoverlabel: { font }, xaxis: axis, yaxis: axis } };
 }
 
-async function draw(cell, script, regret) {
-  if (cell.drawing) return;
+async function draw(cell) {
+  if (cell.drawing || !cell.inSight || !cell.wanted) return;
   cell.drawing = true;
   const { graph, trouble } = cell.parts;
   try {
-    const Plotly = await plotly(script);
+    const Plotly = await plotly(cell.script);
     while (cell.wanted && cell.isConnected) {
       const { data, layout } = cell.wanted;
       cell.wanted = null;
       const config = { displayModeBar: false, displaylogo: false };
       await Plotly.react(graph, data, { ...layout, template: theme(graph), autosize: true }, config);
-      cell.watcher ??= watch(graph, Plotly);
+      cell.watchers[1] ??= fit(graph, Plotly);
     }
     trouble.hidden = true;
     graph.hidden = false;
@@ -48,30 +49,46 @@ async function draw(cell, script, regret) {
     window.Plotly?.purge(graph);
     graph.hidden = true;
     trouble.hidden = false;
-    trouble.textContent = `${regret} ${graph.getAttribute("aria-label")}`;
+    trouble.textContent = `${cell.regret} ${graph.getAttribute("aria-label")}`;
   } finally {
     cell.drawing = false;
   }
 }
 
-function watch(graph, Plotly) {
+function fit(graph, Plotly) {
   const fits = () => !graph.offsetWidth || graph.clientWidth === graph._fullLayout?.width;
   const watcher = new ResizeObserver(() => fits() || graph.hidden || Plotly.Plots.resize(graph).catch(() => 0));
   watcher.observe(graph);
   return watcher;
 }
 
+function awaitSight(cell) {
+  const watcher = new IntersectionObserver(
+    (changes) => {
+      cell.inSight = changes.at(-1).isIntersecting;
+      draw(cell);
+    },
+    { rootMargin: "20%" },
+  );
+  watcher.observe(cell);
+  return watcher;
+}
+
+function part(tag, name, role = null) {
+  return Object.assign(document.createElement(tag), { className: `viva-${name}`, role });
+}
+
 function make(id) {
-  const part = (tag, name, role) => Object.assign(document.createElement(tag), { className: `viva-${name}`, role: role ?? null });
   const parts = { title: part("p", "title"), graph: part("div", "graph", "img"), trouble: part("p", "trouble", "status") };
   const cell = Object.assign(part("div", "cell"), { figure: id, parts });
   cell.append(...Object.values(parts));
   parts.trouble.hidden = true;
+  cell.watchers = [awaitSight(cell)];
   return cell;
 }
 
 function end(cell) {
-  cell.watcher?.disconnect();
+  cell.watchers.forEach((watcher) => watcher.disconnect());
   window.Plotly?.purge(cell.parts.graph);
   cell.remove();
 }
@@ -88,8 +105,8 @@ export default function ({ parentElement, data, setStateValue }) {
     cell.parts.title.textContent = wanted.title;
     cell.parts.graph.setAttribute("aria-label", wanted.alt);
     cell.parts.graph.style.height = `${wanted.layout.height}px`;
-    cell.wanted = wanted;
-    draw(cell, script, regret);
+    Object.assign(cell, { wanted, script, regret });
+    draw(cell);
   });
   if (said && news.textContent !== said) news.textContent = said;
   return () =>
