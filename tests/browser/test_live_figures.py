@@ -221,6 +221,18 @@ def test_plotly_comes_compressed_and_cached_for_good_behind_a_base_path(tmp_path
     assert "script-src 'self'" in headers["content-security-policy"]
 
 
+def test_a_slider_walked_fast_up_and_down_does_not_lose_the_connection(serve: Serve, visit: Visit):
+    page = visit(serve(predict_first=False), "lab", demo="softmax_scaling")
+    page.get_by_role("slider", name="Key width").focus()
+    for _ in range(4):
+        page.keyboard.press("Home")
+        for key in ["ArrowRight"] * 10 + ["ArrowLeft"] * 10:
+            page.keyboard.press(key)
+            page.wait_for_timeout(30)
+    settled(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_a_demo_page(serve: Serve, visit: Visit, theme: str):
     page = visit(serve(predict_first=False), "lab", demo="softmax_scaling", theme=theme)
