@@ -146,7 +146,7 @@ class Tab:
         component = element.bidi_component
         key = component.id.split("-", 2)[-1]  # an id reads `$$ID-<hash>-<key>`
         if component.component_name == "live_range":
-            self._ranges[key] = (component.id, json.loads(component.json), delta.fragment_id)
+            self._ranges[key] = (component.id, json.loads(component.bytes), delta.fragment_id)
         if component.component_name == "live_chart":
             self._charts[key] = (component.id, delta.fragment_id)
         for slider in sliders(element):

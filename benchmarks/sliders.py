@@ -26,7 +26,7 @@ def sliders(element: Element) -> list[Slider]:
     if kind == "slider":
         return [_native(element.slider)]
     if kind == "bidi_component" and element.bidi_component.component_name == "live_range":
-        return [_live(element.bidi_component.id, json.loads(element.bidi_component.json))]
+        return [_live(element.bidi_component.id, json.loads(element.bidi_component.bytes))]
     return []
 
 

@@ -4,7 +4,8 @@
 
 export default function ({ parentElement, data, setStateValue }) {
   const [input, output, label] = ["input", "output", "span"].map((tag) => parentElement.querySelector(tag));
-  const { steps, min, max, step, unit, charts, name } = data;
+  const wanted = JSON.parse(new TextDecoder().decode(data));
+  const { steps, min, max, step, unit, charts, name } = wanted;
   const value = () => (steps ? steps[+input.value] : +input.value);
   const show = () => {
     const digits = steps || Number.isInteger(step) ? 0 : 2;
@@ -12,13 +13,13 @@ export default function ({ parentElement, data, setStateValue }) {
     output.textContent = text;
     input.setAttribute("aria-valuetext", text);
   };
-  label.textContent = data.label;
-  input.setAttribute("aria-label", data.label); // without the value, which the output shows inside the same label
-  input.title = data.help ?? "";
-  if (input.version !== data.version) {
-    input.version = data.version;
+  label.textContent = wanted.label;
+  input.setAttribute("aria-label", wanted.label); // without the value, which the output shows inside the same label
+  input.title = wanted.help ?? "";
+  if (input.version !== wanted.version) {
+    input.version = wanted.version;
     Object.assign(input, steps ? { min: 0, max: steps.length - 1, step: 1 } : { min, max, step });
-    input.value = steps ? steps.indexOf(data.value) : data.value;
+    input.value = steps ? steps.indexOf(wanted.value) : wanted.value;
   }
   show();
   input.oninput = () => {

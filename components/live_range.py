@@ -1,5 +1,6 @@
 """A range control that reports while it is dragged; mouse, touch and keyboard are the browser's own."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def live_range(
     scale = {"steps": list(steps) if steps else None, "min": low, "max": high, "step": step}
     data = {"label": label, "value": value, "unit": unit, "help": help, "version": version}
     data |= {**scale, "charts": charts, "name": name}
-    _mount(key=key, data=data, on_value_change=on_change)
+    _mount(key=key, data=json.dumps(data).encode(), on_value_change=on_change)  # given a dict, Streamlit imports pandas
 
 
 def reported(key: str, name: str = "value") -> float | None:

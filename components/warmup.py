@@ -13,6 +13,8 @@ import time
 import streamlit as st
 
 FIRST_PAGE = 0.3  # seconds that the first page gets before the warm-up competes with it
+BREATH = 0.01  # seconds between two demos, for whoever waits
+SETTLING_IN = 4.0  # seconds before the demos that import PyTorch's compiler, a second of work that cannot be divided
 _frozen = {"modules": 0}
 
 
@@ -34,10 +36,16 @@ def freeze_imports() -> None:
 
 def _warm_up() -> None:
     time.sleep(FIRST_PAGE)
+    from components import demo_panel  # noqa: F401
     from demos.kit import catalogue, runner
 
     runner.set_up_torch()
-    for name in catalogue.names():
-        with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong with it
-            runner.rehearse(catalogue.load(name))
     freeze_imports()
+    light = [name for name in catalogue.names() if not catalogue.steps_an_optimiser(name)]
+    for names, pause in ((light, SETTLING_IN), (set(catalogue.names()) - set(light), 0.0)):
+        for name in sorted(names):
+            with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong
+                runner.rehearse(catalogue.load(name))
+            time.sleep(BREATH)
+        freeze_imports()
+        time.sleep(pause)

@@ -215,34 +215,27 @@ def _reference_faults(question: Question) -> Iterable[Fault]:
             seen.add(item.id)
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML keeps the last of two equal keys without a word; we do not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                fault = f"the key {key.value!r} is written twice"
+                raise yaml.MarkedYAMLError(problem=fault, problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def _parse(path: Path) -> Any:
     """The content of a YAML file. Raises OSError, UnicodeDecodeError or YAMLError."""
-    words = path.read_text(encoding="utf-8")
-    _refuse_repeated_keys(yaml.compose(words, yaml.CSafeLoader))
     try:
-        return yaml.load(words, yaml.CSafeLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe loader
     except (ValueError, KeyError, IndexError, AttributeError) as error:  # what PyYAML lets out for an odd scalar
+        if isinstance(error, UnicodeDecodeError):
+            raise
         raise yaml.YAMLError(f"a value cannot be read: {error}") from error
-
-
-def _refuse_repeated_keys(root: yaml.Node | None) -> None:
-    """YAML keeps the last of two equal keys without a word; we do not. Each node is visited once, aliases or not."""
-    waiting, visited = [root], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in visited:
-            continue
-        visited.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        elif isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                    fault = f"the key {key.value!r} is written twice"
-                    raise yaml.MarkedYAMLError(problem=fault, problem_mark=key.start_mark)
-                seen.add(str(key.value))
-                waiting.append(value)
 
 
 def _unreadable(path: Path, error: Exception) -> Problem:

@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 import demos
@@ -26,6 +27,11 @@ def load(name: str) -> Demo:
     if not isinstance(demo, Demo):
         raise DemoFileError(f"demos/{name}.py must define DEMO = Demo(...)")
     return demo
+
+
+def steps_an_optimiser(name: str) -> bool:
+    """Whether the demo uses `torch.optim`: the first step of a process imports PyTorch's compiler, a second of it."""
+    return "torch.optim" in Path(demos.__path__[0], f"{name}.py").read_text(encoding="utf-8")
 
 
 def source(name: str) -> str:

@@ -50,4 +50,4 @@ def ranges(page: AppTest) -> dict[str, dict[str, Any]]:
     """What each live range of `page` shows, by key: label, value, bounds or steps."""
     mounted = (element.proto for element in page.get("bidi_component"))
     found = (proto for proto in mounted if proto.component_name == "live_range")
-    return {proto.id.split("-", 2)[2]: json.loads(proto.json) for proto in found}
+    return {proto.id.split("-", 2)[2]: json.loads(proto.bytes) for proto in found}
