@@ -6,7 +6,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from demos.claims.multi_head import claims
 from demos.figures.multi_head import pictures
@@ -63,7 +63,7 @@ class Params:
 class Cost:
     """A layer of the same width cut into more and more heads."""
 
-    parameters: Tensor  # (count,) one entry for each of `HEAD_COUNTS`
+    parameters: Tensor  # (count,) of PyTorch's layer without biases, one entry for each of `HEAD_COUNTS`
     flops: Tensor  # (count,) of all matrix multiplications
     weights: Tensor  # (count,) attention weights, which are also the entries of the softmax
     concat_gap: float  # largest difference between the sum over heads and PyTorch's concatenation times W_O
@@ -205,9 +205,11 @@ def count_cost(lab: Lab, seed: int) -> Cost:
         flops: list[int] = []
         summed, weights = layer(x, matrices, heads, flops)
         gap = (summed - concatenated(x, matrices, heads)).abs().max().item()
-        rows.append((matrices.numel(), sum(flops), weights.numel(), gap))
-    parameters, flops_all, weights_all, gaps = torch.tensor(rows).unbind(-1)
-    return Cost(parameters, flops_all, weights_all, gaps.max().item())
+        oracle = nn.MultiheadAttention(COST_WIDTH, heads, bias=False, device="meta")  # shapes without numbers
+        parameters = sum(matrix.numel() for matrix in oracle.parameters())
+        rows.append((parameters, sum(flops), weights.numel(), gap))
+    counted, multiplied, weighed, gaps = torch.tensor(rows).unbind(-1)
+    return Cost(counted, multiplied, weighed, gaps.max().item())
 
 
 def concatenated(x: Tensor, matrices: Tensor, heads: int) -> Tensor:
@@ -271,7 +273,7 @@ DEMO = Demo(
     presets=(
         Preset(Text("One head, two targets", "一个头，两个目标"), Params()),
         Preset(Text("Two heads", "两个头"), Params(heads=2)),
-        Preset(Text("Four heads looking alike", "四个头看法相同"), Params(heads=4, targets=4, sharpness=0.0)),
+        Preset(Text("Four identical heads", "四个完全相同的头"), Params(heads=4, targets=4, sharpness=0.0)),
         Preset(Text("Two heads learn four targets", "两个头学四个目标"), Params(2, 4, "learned")),
     ),
 )

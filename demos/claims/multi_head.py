@@ -92,7 +92,7 @@ def average_claim(result: "Result") -> Claim:
 
 def alike_claim(result: "Result") -> Claim:
     """Uniform heads are one head, however many there are."""
-    sentence = Text("Heads that all look alike are worth one blurred head", "看法完全相同的头，只抵一个模糊的头")
+    sentence = Text("Identical heads are worth no more than one", "权重完全相同的几个头，只抵一个头")
     why = Text(
         "the mean of 16 positions explains 1/16 of each; ± 5 standard errors",
         "16 个位置的平均只解释每个的 1/16；± 5 个标准误",
@@ -128,17 +128,20 @@ def cost_claims(result: "Result") -> list[Claim]:
         Claim(
             "same_parameters",
             Text(
-                "From 1 to 32 heads the number of weights in the matrices stays $4d^2$",
-                "从 1 个头到 32 个头，矩阵的参数量都是 $4d^2$",
+                "From 1 to 32 heads PyTorch's layer has $4d^2$ parameters",
+                "从 1 个头到 32 个头，PyTorch 的注意力层都是 $4d^2$ 个参数",
             ),
             parameters,
             "=",
             4 * width**2,
-            Text("W_Q, W_K, W_V, W_O are d × d however they are cut", "W_Q、W_K、W_V、W_O 都是 d × d，与怎么切无关"),
+            Text(
+                r"$W_Q,W_K,W_V,W_O$ are $d\times d$ however they are cut; no biases",
+                r"$W_Q,W_K,W_V,W_O$ 都是 $d\times d$，与怎么切无关；不计偏置",
+            ),
         ),
         Claim(
             "same_flops",
-            Text("… and so do the matrix-multiply FLOPs", "……矩阵乘法的 FLOPs 也不变"),
+            Text("… and the matrix-multiply FLOPs stay the same too", "……矩阵乘法的 FLOPs 也不变"),
             flops,
             "=",
             8 * tokens * width**2 + 4 * tokens**2 * width,

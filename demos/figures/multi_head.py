@@ -36,12 +36,15 @@ def map_picture(result: "Result") -> Picture:
     y = Axis(Text("head", "头"), ticks=range(heads), tick_texts=[str(head + 1) for head in range(heads)])
     figure = charts.heatmap(seen, x, y, limits=(0.0, 1.0))
     figure["layout"]["height"] = 130 + 26 * heads
+    which = Text("the largest weight", "最大的权重")
+    if len(result.losses):
+        which = Text("the largest weight, averaged over the queries,", "最大的权重（对各 query 取平均）")
     return Picture(
         "maps",
         Text(
             f"{heads} {'head gives' if heads == 1 else 'heads give'} every query {heads} weighted "
-            f"{'average' if heads == 1 else 'averages'}; the largest weight is {top.max():.2f}",
-            f"{heads} 个头给每个 query {heads} 个加权平均，最大的权重是 {top.max():.2f}",
+            f"{'average' if heads == 1 else 'averages'}; {which.en} is {top.max():.2f}",
+            f"{heads} 个头，每个 query 得到 {heads} 个加权平均；{which.zh}是 {top.max():.2f}",
         ),
         Text(
             f"Heat map of {heads} heads by relative position; top weights {', '.join(f'{t:.2f}' for t in top)}.",
@@ -68,11 +71,14 @@ def error_picture(result: "Result") -> Picture:
         Axis(Text("share of variance missed", "未能还原的方差占比"), range=(0, 1.1)),
         [Guide(floor, Text(f"floor 1 − h/k = {floor:.2f}", f"下界 1 − h/k = {floor:.2f}"))],
     )
+    bound = Text(f"no choice of weights gets below {floor:.2f}", f"怎么取权重都不会低于 {floor:.2f}")
+    if heads >= targets:
+        bound = Text("there are heads enough to reach 0", "头数够用，误差可以降到 0")
     return Picture(
         "errors",
         Text(
-            f"Mean error {mean:.2f} with h = {heads}, k = {targets}; no choice of weights gets below {floor:.2f}",
-            f"h = {heads}、k = {targets} 时平均误差 {mean:.2f}，怎么取权重都不会低于 {floor:.2f}",
+            f"Mean error {mean:.2f} with h = {heads}, k = {targets}; {bound.en}",
+            f"h = {heads}、k = {targets} 时平均误差 {mean:.2f}，{bound.zh}",
         ),
         Text(
             f"Bars of the error of {targets} targets: {', '.join(listed)}; floor {floor:.2f}.",
