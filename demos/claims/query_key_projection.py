@@ -132,7 +132,8 @@ def ring_claims(result: "Result") -> list[Claim]:
     if not free:
         bound = Text("Shared projection: the loss never gets below the optimum", "共用投影：损失不会低于理论最优值")
         optimum = Text(
-            "convex problem; its optimum is one cosine, see best_on_ring", "凸问题，最优解是一个余弦，见 best_on_ring"
+            "convex problem; its optimum is one cosine, see `best_on_ring`",
+            "凸问题，最优解是一个余弦，见 `best_on_ring`",
         )
         made.append(Claim("tied_bound", bound, loss, ">=", result.tied_optimum, optimum, 1e-5))
         if trained(result):

@@ -26,14 +26,17 @@ def score_picture(result: "Result") -> Picture:
     scores = result.scores
     gap, own = (scores - scores.mT).abs().max().item(), scores.diagonal().max().item()
     others = scores[~torch.eye(len(scores), dtype=torch.bool)].max().item()
+    low = Text("but now the diagonal can stay low", "但对角线可以低")
+    if own > others / 2:
+        low = Text("and nothing forces the diagonal up", "而且对角线不必高")
     titles = {
         "tied": Text(
             f"Shared projection: a mirror image, and its largest score, {own:.1f}, is on the diagonal",
             f"共用投影：分数沿对角线对称，最大值 {own:.1f} 落在对角线上",
         ),
         "symmetric": Text(
-            f"Symmetric scores: a mirror image, but now the diagonal can stay low ({own:.1f} against {others:.1f})",
-            f"只要求对称：仍沿对角线对称，但对角线可以低（{own:.1f}，别处最高 {others:.1f}）",
+            f"Symmetric scores: a mirror image, {low.en} ({own:.1f} against {others:.1f})",
+            f"只要求对称：仍沿对角线对称，{low.zh}（{own:.1f}，别处最高 {others:.1f}）",
         ),
         "separate": Text(
             f"Separate projections: scores may point one way; s(i, j) and s(j, i) differ by up to {gap:.1f}",
@@ -56,8 +59,8 @@ def weight_picture(result: "Result") -> Picture:
     weights, count = result.weights, len(result.weights)
     rows = range(1, count) if result.params.layout == "line" else range(count)
     previous = sum(weights[i, (i - 1) % count].item() for i in rows) / len(rows)
-    following = sum(weights[i, (i + 1) % count].item() for i in range(count)) / count
-    own = weights.diagonal().mean().item()
+    following = sum(weights[i - 1, i].item() for i in rows) / len(rows)
+    own = weights.diagonal()[list(rows)].mean().item()
     return Picture(
         "weights",
         Text(
@@ -75,51 +78,62 @@ def weight_picture(result: "Result") -> Picture:
 def loss_picture(result: "Result") -> Picture:
     """The loss of every step with the bounds."""
     steps, losses = torch.arange(len(result.losses)), result.losses
-    guides = [Guide(result.params.steps, "", vertical=True)]
+    guides = []
     if result.params.layout == "ring":
-        guides += [
+        guides = [
             Guide(math.log(2), Text("symmetric: ln 2", "对称：ln 2")),
             Guide(result.tied_optimum, Text(f"shared: {result.tied_optimum:.3f}", f"共用：{result.tied_optimum:.3f}")),
         ]
     top = 1.1 * max(losses.max().item(), result.tied_optimum)
-    titles = {
-        "separate": Text(
-            f"Separate projections pass below both lines: the loss is {result.loss:.3f} nats",
-            f"独立投影能降到两条线以下：损失为 {result.loss:.3f} nat",
-        ),
-        "symmetric": Text(
-            f"Symmetric scores stop above ln 2 = 0.693: the loss is {result.loss:.3f} nats",
-            f"对称分数停在 ln 2 = 0.693 之上：损失为 {result.loss:.3f} nat",
-        ),
-        "tied": Text(
-            f"A shared projection stops above its line: the loss is {result.loss:.3f} nats",
-            f"共用投影停在自己那条线之上：损失为 {result.loss:.3f} nat",
-        ),
-    }
-    title = titles[result.params.projection]
-    if result.params.layout == "line":
-        title = Text(
-            f"On a line there is no bound to stop at: the loss is {result.loss:.3f} nats",
-            f"排成线就没有这道下界：损失为 {result.loss:.3f} nat",
-        )
-    elif result.params.projection == "tied" and result.params.mask_self:
-        title = Text(
-            f"With the diagonal hidden only symmetry is left: {result.loss:.3f} nats, above ln 2 = 0.693",
-            f"不许看自己，就只剩对称这一条限制：损失 {result.loss:.3f} nat，高于 ln 2 = 0.693",
-        )
+    here = Line(Text("at the chosen step", "所选步数"), [result.params.steps], [result.loss], ORANGE, markers=True)
     return Picture(
         "loss",
-        title,
+        loss_title(result),
         Text(
             f"Loss over {len(steps) - 1} steps, from {losses[0]:.2f} to {losses[-1]:.3f}.",
             f"{len(steps) - 1} 步的损失曲线，从 {losses[0]:.2f} 到 {losses[-1]:.3f}。",
         ),
         charts.lines(
-            [Line(Text("loss", "损失"), steps, losses)],
+            [Line(Text("loss", "损失"), steps, losses), here],
             Axis(Text("step", "步数")),
             Axis(Text("−ln weight on the previous token", "前一个 token 上权重的 −ln"), range=(0, top)),
             guides,
         ),
+    )
+
+
+def loss_title(result: "Result") -> Text:
+    """Which bound the loss respects, true at every step."""
+    params, loss = result.params, result.loss
+    if params.layout == "line":
+        return Text(
+            f"On a line there is no bound to stop at: the loss is {loss:.3f} nats",
+            f"排成线就没有这道下界：损失为 {loss:.3f} nat",
+        )
+    if params.projection == "separate" and loss < math.log(2):
+        return Text(
+            f"Separate projections pass below both lines: the loss is {loss:.3f} nats",
+            f"独立投影能降到两条线以下：损失为 {loss:.3f} nat",
+        )
+    if params.projection == "separate":
+        return Text(
+            f"Neither line binds separate projections, but here (dₖ = {params.key_width}, step {params.steps}) the "
+            f"loss is {loss:.3f} nats",
+            f"两条线都管不住独立投影，但在这里（dₖ = {params.key_width}，第 {params.steps} 步）损失为 {loss:.3f} nat",
+        )
+    if params.projection == "symmetric":
+        return Text(
+            f"Symmetric scores stay above ln 2 = 0.6931: the loss is {loss:.4f} nats",
+            f"对称分数始终在 ln 2 = 0.6931 之上：损失为 {loss:.4f} nat",
+        )
+    if params.mask_self:
+        return Text(
+            f"With the diagonal hidden only symmetry is left: the loss is {loss:.4f} nats, above ln 2 = 0.6931",
+            f"不许看自己，就只剩对称这一条限制：损失为 {loss:.4f} nat，高于 ln 2 = 0.6931",
+        )
+    return Text(
+        f"A shared projection never gets below its line: the loss is {loss:.3f} nats",
+        f"共用投影越不过自己那条线：损失为 {loss:.3f} nat",
     )
 
 
