@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from demos.dot_vs_additive import Result
 
 SHOWN = 32  # tokens on show in the heat map
+LEAST = 1e-9  # share below which the curve is drawn at the bottom
+SHARE_TICKS = {LEAST: "≤ 10⁻⁹", 1e-7: "10⁻⁷", 1e-5: "10⁻⁵", 1e-3: "0.001", 0.1: "0.1", 1.0: "1"}
 NAMES = {
     "tanh": Text("with tanh", "（tanh）"),
     "relu": Text("with ReLU", "（ReLU）"),
-    "identity": Text("without", "（无）"),
+    "identity": Text("without nonlinearity", "（无非线性）"),
 }
 
 
@@ -59,11 +61,21 @@ def share_picture(result: "Result") -> Picture:
     series = [
         Line(Text("dot product", "点积"), result.scales, dot, BLUE, markers=True),
         Line(
-            Text(f"additive {name.en}", f"加性{name.zh}"), result.scales, additive.clamp_min(1e-9), ORANGE, markers=True
+            Text(f"additive {name.en}", f"加性{name.zh}"),
+            result.scales,
+            additive.clamp_min(LEAST),
+            ORANGE,
+            markers=True,
         ),
     ]
     x = Axis(Text("size of q and k", "q、k 的数值大小"), log=True)
-    y = Axis(Text("share that depends on the query", "取决于 query 的占比"), log=True, range=(5e-10, 3))
+    y = Axis(
+        Text("share that depends on the query", "取决于 query 的占比"),
+        log=True,
+        range=(LEAST / 2, 3),
+        ticks=tuple(SHARE_TICKS),
+        tick_texts=tuple(SHARE_TICKS.values()),
+    )
     measured = additive[here].item()
     shown = f"{measured:.2g}" if measured > 1e-12 else "0"
     return Picture(
@@ -117,7 +129,8 @@ def spread_picture(result: "Result") -> Picture:
     return Picture(
         "spread",
         Text(
-            f"At d = {widths[-1]} unscaled dot products spread by {raw[-1]:.0f}, additive scores by {additive[-1]:.2f}",
+            f"At d = {widths[-1]} unscaled dot products have standard deviation {raw[-1]:.0f}, additive scores "
+            f"{additive[-1]:.2f}",
             f"d = {widths[-1]} 时，不缩放的点积标准差为 {raw[-1]:.0f}，加性分数为 {additive[-1]:.2f}",
         ),
         Text(
