@@ -12,8 +12,9 @@ from language import Text
 if TYPE_CHECKING:
     from demos.head_dimension import Result
 
-SHOWN = 32  # queries and keys in the heatmap
+SHOWN = 16  # queries and keys in the heatmap
 FLOOR = 1e-6  # smallest relative singular value drawn
+RANK_TICKS = {FLOOR: "≤ 10⁻⁶", 1e-4: "10⁻⁴", 1e-2: "0.01", 1.0: "1"}
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -40,6 +41,8 @@ def cost_picture(result: "Result") -> Picture:
         compared = Text(f"{ratio:.3g} times one full-width head", f"是一个全宽的头的 {ratio:.3g} 倍")
     else:
         compared = Text(f"{ratio:.2%} of one full-width head", f"是一个全宽的头的 {ratio:.2%}")
+    figure = charts.lines(series, x, Axis(Text("weights of the layer", "一层的权重数"), log=True))
+    figure["data"][-1]["marker"] = {"size": 15, "symbol": "circle-open", "line": {"width": 3}}
     return Picture(
         "cost",
         Text(
@@ -51,7 +54,7 @@ def cost_picture(result: "Result") -> Picture:
             f"{full[-1]:,} at {counts[-1]} heads.",
             f"权重数随头数的变化。平分时始终是 {split[0]:,}；全宽时升到 {full[-1]:,}（{counts[-1]} 个头）。",
         ),
-        charts.lines(series, x, Axis(Text("weights of the layer", "一层的权重数"), log=True)),
+        figure,
     )
 
 
@@ -66,10 +69,16 @@ def rank_picture(result: "Result") -> Picture:
         Line(Text("scores", "分数"), index, scores, ORANGE, markers=True),
         Line(Text("softmax of the scores", "分数的 softmax"), index, weights, BLUE),
     ]
-    y = Axis(Text("singular value ÷ largest", "奇异值 ÷ 最大值"), log=True, range=(FLOOR / 2, 2))
+    y = Axis(
+        Text("singular value ÷ largest", "奇异值 ÷ 最大值"),
+        log=True,
+        range=(FLOOR / 2, 2),
+        ticks=tuple(RANK_TICKS),
+        tick_texts=tuple(RANK_TICKS.values()),
+    )
     if width < n:
         title = Text(
-            f"The scores stop after {width} singular values; their softmax does not",
+            f"The scores stop after {width} singular value{'' if width == 1 else 's'}; their softmax does not",
             f"分数只有 {width} 个非零奇异值，做完 softmax 就不止了",
         )
     else:
@@ -89,14 +98,14 @@ def reach_picture(result: "Result") -> Picture:
     """What a trained head of each width reaches."""
     fit, params = result.fit, result.params
     at = chosen(result)
-    shown, width = fit.fitted[at].item(), fit.widths[at]
+    shown, width, named = fit.fitted[at].item(), fit.widths[at], width_name(result)
     x = Axis(Text("head width dₖ", "头宽 dₖ"), log=True, ticks=fit.widths)
     trained = Line(Text("trained", "训练得到"), fit.widths, fit.fitted, BLUE, markers=True)
     mark = Guide(width, "", vertical=True)
     if params.pattern == "permutation":
         title = Text(
-            f"With scores up to {params.cap} and dₖ = {width}, the wanted key gets {shown:.0%}",
-            f"分数不超过 {params.cap}、dₖ = {width} 时，目标 key 得到 {shown:.0%} 的权重",
+            f"With scores up to {params.cap} and {named}, the wanted key gets {shown:.0%} of the weight",
+            f"分数不超过 {params.cap}、{named} 时，目标 key 得到 {shown:.0%} 的权重",
         )
         alt = Text(
             f"Probability of the wanted key against head width, from {fit.fitted[0]:.3f} to {fit.fitted[-1]:.3f}.",
@@ -108,9 +117,14 @@ def reach_picture(result: "Result") -> Picture:
         Text("largest singular values kept", "只留最大的奇异值"), fit.widths, fit.truncated, ORANGE, markers=True
     )
     title = Text(
-        f"With dₖ = {width}, training still misses random attention over {params.tokens} tokens by {shown:.2f} nats",
-        f"dₖ = {width} 时，训练之后离 {params.tokens} 个 token 上的随机注意力还差 {shown:.2f} nat",
+        f"With {named}, training still misses random attention over {params.tokens} tokens by {shown:.2f} nats",
+        f"{named} 时，训练之后离 {params.tokens} 个 token 上的随机注意力还差 {shown:.2f} nat",
     )
+    if shown < 0.005:
+        title = Text(
+            f"With {named}, training reaches random attention over {params.tokens} tokens: error below 0.01 nats",
+            f"{named} 时，训练能复现 {params.tokens} 个 token 上的随机注意力，误差不到 0.01 nat",
+        )
     alt = Text(
         f"Error in nats against head width; training leaves {fit.fitted[0]:.2f} at width 1 and {shown:.3f} at {width}.",
         f"误差（nat）随头宽的变化；训练之后，1 维时剩 {fit.fitted[0]:.2f}，{width} 维时剩 {shown:.3f}。",
@@ -122,13 +136,13 @@ def reach_picture(result: "Result") -> Picture:
 def pattern_picture(result: "Result") -> Picture:
     """The wanted weights beside the weights reached."""
     at = chosen(result)
-    n, width = min(SHOWN, result.params.tokens), result.fit.widths[at]
+    n, named = min(SHOWN, result.params.tokens), width_name(result)
     target, weights = result.fit.target[:n, :n], result.fit.weights[at, :n, :n]
     both = torch.cat([target, torch.full((n, 2), torch.nan), weights], dim=1)
     moved = (result.fit.target - result.fit.weights[at]).abs().sum(-1).mean().item() / 2
     title = Text(
-        f"Wanted (left) and reached with dₖ = {width} (right): {moved:.0%} of the weight is misplaced",
-        f"想要的（左）与 dₖ = {width} 得到的（右）：{moved:.0%} 的权重放错了地方",
+        f"Wanted (left) and reached with {named} (right): {moved:.0%} of the weight is misplaced",
+        f"目标（左）与 {named} 学到的（右）：{moved:.0%} 的权重放错了地方",
     )
     alt = Text(
         f"Two heatmaps of attention weights, {n} queries by {n} keys each; {moved:.1%} of the weight differs.",
@@ -136,10 +150,19 @@ def pattern_picture(result: "Result") -> Picture:
     )
     ticks = Axis(
         Text("key", "key"),
-        ticks=[n / 2, 1.5 * n + 2],
-        tick_texts=[Text("wanted", "想要的"), Text("reached", "得到的")],
+        ticks=[(n - 1) / 2, 1.5 * n + 1.5],
+        tick_texts=[Text("wanted", "目标"), Text("reached", "学到的")],
     )
-    return Picture("pattern", title, alt, charts.heatmap(both, ticks, Axis("query"), limits=(0, target.max().item())))
+    figure = charts.heatmap(both, ticks, Axis("query"), limits=(0, target.max().item()))
+    border = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": GREY, "width": 1}}
+    figure["layout"]["shapes"] = [border | {"x0": at, "x1": at} for at in (n - 0.5, n + 1.5)]
+    return Picture("pattern", title, alt, figure)
+
+
+def width_name(result: "Result") -> str:
+    """The head width in a title; every width from n on is fitted as n."""
+    width, tokens = result.params.head_width, result.params.tokens
+    return f"dₖ = {width}" if width <= tokens else f"dₖ = {width} ≥ n"
 
 
 def chosen(result: "Result") -> int:
