@@ -293,7 +293,7 @@ DEMO = Demo(
     presets=(
         Preset(Text("No residuals", "去掉残差"), Params(step=9, residual=False)),
         Preset(Text("No positions", "去掉位置编码"), Params(step=3, positions=False)),
-        Preset(Text("Change a padded token", "改动一个 padding"), Params(padding=4, changed=12)),
+        Preset(Text("Change a padded token", "改动一个 padding token"), Params(padding=4, changed=12)),
         Preset(Text("Pre-LN, 12 layers", "Pre-LN，12 层"), Params(step=9, wiring="pre", depth=12)),
     ),
 )

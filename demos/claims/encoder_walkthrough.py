@@ -53,8 +53,14 @@ def layer_claims(result: "Result") -> list[Claim]:
         why = Text(
             "the last step is LayerNorm; ε counts where its input is small", "最后一步是 LayerNorm；输入很小时 ε 有影响"
         )
-        variance = result.trace.output.var(-1, correction=0).mean().item()
+        variances = result.trace.output.var(-1, correction=0)
+        variance = variances[(variances - 1).abs().argmax()].item()  # the row that is farthest off
         made.append(Claim("post_norm_rows_are_normalised", sentence, variance, "=", 1.0, why, 2e-3))
+    if params.padding:
+        sentence = Text("Largest weight on a padded key", "padding 的 key 得到的最大权重")
+        why = Text("its score is −∞ before the softmax", "它的分数在 softmax 之前是 −∞")
+        heaviest = result.trace.weights[..., -params.padding :].max().item()
+        made.append(Claim("padded_keys_get_no_weight", sentence, heaviest, "=", 0.0, why))
     return made
 
 
@@ -169,7 +175,10 @@ def depth_claims(result: "Result") -> list[Claim]:
         )
     ]
     if depth >= 2:
-        sentence = Text("Without residuals: the same after at least two layers", "没有残差：至少两层之后，同一个余弦")
+        sentence = Text(
+            "Without residuals, from layer 2 on: mean cosine between two tokens",
+            "没有残差，从第 2 层起：两个 token 的平均余弦",
+        )
         why = Text(
             "it tends to 1 with depth (Dong et al. for pure attention)", "随深度趋于 1（纯注意力的情形见 Dong 等人）"
         )

@@ -25,6 +25,7 @@ STEPS = (
     (Text("after the FFN sub-layer: the output", "FFN 子层之后，即输出"), FEATURE),
 )
 MOVED = 1e-6
+WEIGHTS = 6  # the step that shows attention weights
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -39,17 +40,27 @@ def step_picture(result: "Result") -> Picture:
     rows, width = values.shape
     rms = values.square().mean().sqrt().item()
     shape = f"{rows} × {width}"
+    see = Text(f"root mean square {rms:.2f}", f"均方根 {rms:.2f}")
+    if number == WEIGHTS:
+        see = Text(f"every row sums to 1, largest {values.max():.2f}", f"每行之和为 1，最大 {values.max():.2f}")
     title = Text(
-        f"Step {number} of 9, {name.en}: {shape}, root mean square {rms:.2f}",
-        f"第 {number} 步（共 9 步），{name.zh}：{shape}，均方根 {rms:.2f}",
+        f"Step {number} of 9, {name.en}: {shape}, {see.en}",
+        f"第 {number} 步（共 9 步），{name.zh}：{shape}，{see.zh}",
     )
     alt = Text(
         f"Heatmap of {shape} numbers, root mean square {rms:.3f}, largest size {values.abs().max():.2f}.",
         f"{shape} 的热图，均方根 {rms:.3f}，绝对值最大 {values.abs().max():.2f}。",
     )
-    signed = number != 6
-    figure = charts.heatmap(values, Axis(columns), Axis(TOKEN), diverging=signed)
+    x = counted(columns, width) if columns is KEY else Axis(columns)
+    figure = charts.heatmap(values, x, counted(TOKEN, rows), diverging=number != WEIGHTS)
     return Picture("step", title, alt, figure)
+
+
+def counted(title: Text, count: int) -> Axis:
+    """An axis of tokens, counted from 1 like the knob."""
+    step = 1 if count <= 6 else 2 if count <= 16 else 5
+    places = range(step - 1, count, step)
+    return Axis(title, ticks=places, tick_texts=[str(place + 1) for place in places])
 
 
 def moved_picture(result: "Result") -> Picture:
@@ -117,4 +128,5 @@ def parameter_picture(result: "Result") -> Picture:
         f"柱状图：自注意力 {parts['attention']:,}，FFN {parts['ffn']:,}，LayerNorm {parts['norms']:,}。",
     )
     figure = charts.named_bars(names, list(parts.values()), Text("parameters", "参数量"), (BLUE, ORANGE, GREEN))
+    figure["data"][0]["text"] = [f"{count:,}" for count in parts.values()]
     return Picture("parameters", title, alt, figure)
