@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from demos.kit.contract import Claim
-from language import Text, same
+from language import Text
 
 if TYPE_CHECKING:
     from demos.embedding_scale import Result
@@ -166,12 +166,15 @@ def scale_claims(result: "Result") -> list[Claim]:
             sgd,
             "=",
             d,
-            same("$\\Delta x=-\\eta s^2\\,\\partial L/\\partial x$, $s^2=d$"),
+            Text(
+                "$\\Delta x=-\\eta s^2\\,\\partial L/\\partial x$, $s^2=d$; ± rounding of the small step",
+                "$\\Delta x=-\\eta s^2\\,\\partial L/\\partial x$，$s^2=d$；± 小步长的舍入误差",
+            ),
             0.01 * d,
         ),
         Claim(
             "adam_moves_the_input_root_d_times",
-            Text("One Adam step", "Adam 走一步"),
+            Text("The same ratio for one Adam step", "换成 Adam 走一步，这个倍数"),
             adam,
             "=",
             math.sqrt(d),

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from demos.kit import charts
-from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
+from demos.kit.charts import BLUE, GREEN, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
 from language import Text
 
@@ -70,8 +70,9 @@ def recovery_picture(result: "Result") -> Picture:
         f"Bars of the share found: tokens {token:.3f}, positions {position:.3f}.",
         f"找回比例的柱状图：token {token:.3f}，位置 {position:.3f}。",
     )
-    names = (Text("token found", "找回 token"), Text("position found", "找回位置"), Text("all", "全部"))
-    figure = charts.named_bars(names, [token, position, 1.0], Text("share", "比例"), (BLUE, ORANGE, GREY))
+    names = (Text("token found", "找回 token"), Text("position found", "找回位置"))
+    figure = charts.named_bars(names, [token, position], Text("share", "比例"), (BLUE, ORANGE))
+    figure["layout"]["xaxis"]["range"] = [0, 1.08]  # room for the number beside a short bar
     return Picture("recovery", title, alt, figure)
 
 
