@@ -282,7 +282,7 @@ DEMO = Demo(
         },
         right=right_option,
         because=Text(
-            "The weight of offset 3 is the same everywhere, but the softmax now also holds offsets above 31. Their "
+            "The score of offset 3 is the same everywhere, but the softmax now also holds offsets above 31. Their "
             "angles never occurred in training, nothing pushed their scores down, and there are many of them.",
             "偏移 3 的分数处处相同，但 softmax 里多了大于 31 的偏移：它们的角度训练时从未出现，"
             "没有什么把这些分数压低，而且数量很多。",

@@ -174,8 +174,8 @@ def training_claims(result: "Result") -> list[Claim]:
     fits = Text("Accuracy within the training length", "训练长度以内的正确率")
     enough = Text("offset 3 can be singled out, and the loss asks for it", "偏移 3 可以单独挑出来，损失也要求这样")
     unseen = Text(
-        "positions or distances above 31 got no gradient; half of the accuracy is a lenient bound",
-        "大于 31 的位置或距离没有得到过梯度；以一半正确率为宽松的上限",
+        "positions or distances above 31 never occurred in training; half of the accuracy is a lenient bound",
+        "大于 31 的位置或距离在训练中从未出现；以一半正确率为宽松的上限",
     )
     made = [
         Claim("fits_the_training_length", fits, inside, ">", 0.9, enough),

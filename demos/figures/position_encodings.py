@@ -66,7 +66,7 @@ def accuracy_picture(result: "Result") -> Picture:
         charts.lines(
             series,
             Axis(Text("position", "位置"), log=True, ticks=ticks),
-            Axis(Text("accuracy", "正确率"), range=(0, 1.08)),
+            Axis(Text("accuracy", "正确率"), range=(0, 1.2), ticks=(0, 0.25, 0.5, 0.75, 1)),
             (
                 Guide(1 / 16, Text("chance", "瞎猜")),
                 Guide(32, Text("training length", "训练长度"), vertical=True),
@@ -82,16 +82,14 @@ def shift_picture(result: "Result") -> Picture:
     change = (result.after - result.before).abs().max().item()
     ends = torch.stack([before.min(), before.max()])
     relative = result.params.scheme not in ("learned", "sinusoidal")
+    kind = Text("Relative", "相对位置") if relative else Text("Absolute", "绝对位置")
+    if result.params.scheme == "none":
+        kind = Text("No encoding", "不加位置编码")
+    moved = Text(f"{kind.en}: moving both tokens by {shift}", f"{kind.zh}：两个 token 同时平移 {shift}")
     title = (
-        Text(
-            f"Relative: moving both tokens by {shift} leaves every score on the diagonal",
-            f"相对位置：两个 token 同时平移 {shift}，分数都还在对角线上",
-        )
+        Text(f"{moved.en} leaves every score on the diagonal", f"{moved.zh}，分数都还在对角线上")
         if relative
-        else Text(
-            f"Absolute: moving both tokens by {shift} changes scores by up to {change:.2g}",
-            f"绝对位置：两个 token 同时平移 {shift}，分数最多变 {change:.2g}",
-        )
+        else Text(f"{moved.en} changes scores by up to {change:.2g}", f"{moved.zh}，分数最多变 {change:.2g}")
     )
     return Picture(
         "shift",
@@ -128,11 +126,17 @@ def distance_picture(result: "Result") -> Picture:
         ),
         charts.lines(
             [
-                Line(Text("random q, k: std", "随机 q、k：标准差"), places, result.spreads, BLUE, markers=True),
-                Line(Text("q = k: score", "q = k：分数"), shown, result.same_vector[shown], ORANGE),
+                Line(
+                    Text("random q, k: std ÷ √dₕ", "随机 q、k：标准差 ÷ √dₕ"),
+                    places,
+                    result.spreads,
+                    BLUE,
+                    markers=True,
+                ),
+                Line(Text("q = k: score ÷ dₕ", "q = k：分数 ÷ dₕ"), shown, result.same_vector[shown], ORANGE),
             ],
             Axis(Text("offset (left end: 0)", "偏移（最左为 0）"), log=True, ticks=(1, 10, 100, 1000)),
-            Axis(Text("relative to offset 0", "相对于偏移 0")),
+            Axis(Text("score, normalised", "归一化的分数")),
         ),
     )
 
@@ -141,26 +145,39 @@ def angle_picture(result: "Result") -> Picture:
     """Turns of each pair in training, and in a context 8 times as long with divided positions."""
     params, pairs = result.params, torch.arange(len(result.turns))
     unseen, ratio = int((result.turns < 1).sum()), 8 / params.interpolation
+    later = Text("8 times the length takes them to angles never seen", "长度变成 8 倍，它们就会转到没见过的角度")
+    if not unseen:
+        later = Text("longer inputs bring no new angles, only new distances", "再长也没有新的角度，只有新的距离")
+    elif ratio <= 1:
+        later = Text(
+            "dividing by 8 keeps 8 times the length within them", "位置除以 8，长度 8 倍也不会超出训练过的角度"
+        )
+    figure = charts.lines(
+        [
+            Line(Text("in training", "训练时"), pairs, result.turns, BLUE),
+            Line(Text("8 × as long", "长度 8 倍"), pairs, result.turns * ratio, ORANGE, dash="dash"),
+        ],
+        Axis(Text("pair i", "第 i 对")),
+        Axis(Text("turns", "圈数"), log=True),
+        (Guide(1, Text("one full turn", "一整圈")),),
+    )
+    figure["layout"]["annotations"][0] |= {"x": 0, "xanchor": "left"}  # the curves leave the left end free
     return Picture(
         "angles",
         Text(
-            f"{unseen} of {len(pairs)} pairs have not completed a turn in training; 8 times the length takes them to "
-            "angles never seen",
-            f"{len(pairs)} 对里有 {unseen} 对在训练中没转满一圈；长度变成 8 倍，它们就会转到没见过的角度",
+            f"{unseen} of {len(pairs)} pairs have not completed a turn in training; {later.en}",
+            f"{len(pairs)} 对里有 {unseen} 对在训练中没转满一圈；{later.zh}",
+        )
+        if unseen
+        else Text(
+            f"All {len(pairs)} pairs complete a turn in training: {later.en}",
+            f"{len(pairs)} 对在训练中都转满了一圈：{later.zh}",
         ),
         Text(
             f"Turns by pair on a log scale at length {params.length}; at 8 times the length {ratio:g} times as many.",
             f"各对坐标转过的圈数（对数坐标）：长度 {params.length} 时，以及长度 8 倍时（圈数为 {ratio:g} 倍）。",
         ),
-        charts.lines(
-            [
-                Line(Text("in training", "训练时"), pairs, result.turns, BLUE),
-                Line(Text("8 × as long", "长度 8 倍"), pairs, result.turns * ratio, ORANGE, dash="dash"),
-            ],
-            Axis(Text("pair i", "第 i 对")),
-            Axis(Text("turns", "圈数"), log=True),
-            (Guide(1, Text("one full turn", "一整圈")),),
-        ),
+        figure,
     )
 
 
@@ -174,8 +191,8 @@ def bias_picture(result: "Result") -> Picture:
     ]
     title = (
         Text(
-            "The T5 bias learned a peak at distance 3; beyond distance 31 its buckets were never trained",
-            "T5 偏置在距离 3 学出了一个峰；距离超过 31 的桶从未训练过",
+            "The T5 bias learned a peak at distance 3; from distance 35 on its buckets were never trained",
+            "T5 偏置在距离 3 学出了一个峰；距离 35 以后的桶从未训练过",
         )
         if trained
         else Text(
