@@ -19,6 +19,7 @@ NAMES = {
     "post": (same("Post-LN"), PURPLE),
 }
 SMALLEST = 1e-30  # below this a log axis says no more
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -39,8 +40,13 @@ def by_layer(result: "Result", values: torch.Tensor, title: Text) -> dict[str, A
 
 
 def times(value: float) -> str:
-    """A factor as a reader would say it: 2,310 or 0.00041."""
-    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.2g}"
+    """A factor as a reader would say it: 2,310 or 0.00041 or 4.4·10⁻²⁰."""
+    if 100 <= value < 1e6:
+        return f"{value:,.0f}"
+    if 1e-4 <= value < 100:
+        return f"{value:.2g}"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def gradient_picture(result: "Result") -> Picture:
@@ -65,12 +71,18 @@ def stream_picture(result: "Result") -> Picture:
     """The scale of the stream at every layer."""
     ends = result.streams[:, :, -1].log().mean(1).exp().tolist()
     plain, skip, pre, post = (times(end) for end in ends)
+    title = Text(
+        f"A skip alone does not control the scale: the stream reaches {skip}, in Pre-LN {pre}",
+        f"光有残差管不住尺度：残差流达到 {skip}，Pre-LN 是 {pre}",
+    )
+    if result.params.branch != "one":
+        title = Text(
+            f"Scaled branches control the scale: the stream reaches {skip} with skips alone, {pre} in Pre-LN",
+            f"缩放分支管住了尺度：只有残差时，残差流达到 {skip}，Pre-LN 是 {pre}",
+        )
     return Picture(
         "stream",
-        Text(
-            f"A skip alone does not control the scale: the stream reaches {skip}, in Pre-LN {pre}",
-            f"光有残差管不住尺度：残差流达到 {skip}，Pre-LN 是 {pre}",
-        ),
+        title,
         Text(
             f"Root mean square of the stream by layer; at the end {plain} without skips, {skip} with skips alone, "
             f"{pre} in Pre-LN, {post} in Post-LN.",
@@ -84,26 +96,29 @@ def collapse_picture(result: "Result") -> Picture:
     """How different the tokens are after each attention layer."""
     layers = torch.arange(result.collapse.shape[-1])
     alone, skip = result.collapse
+    figure = charts.lines(
+        [
+            Line(Text("no skip", "无残差"), layers, alone, GREY, markers=True),
+            Line(Text("skip", "有残差"), layers, skip, BLUE, markers=True),
+        ],
+        Axis(Text("attention layers", "注意力层数")),
+        Axis(Text("share that differs", "各 token 不同的部分"), log=True),
+    )
+    figure["layout"]["yaxis"] |= {"dtick": 2, "exponentformat": "power"}
     return Picture(
         "collapse",
         Text(
-            f"Attention alone makes all tokens the same by layer 4 ({alone[4]:.0e}); with skips {skip[-1]:.0%} of them "
-            "still differs after 12",
-            f"只有注意力，第 4 层时 token 就都一样了（{alone[4]:.0e}）；有残差，12 层之后仍有 {skip[-1]:.0%} 不同",
+            f"Attention alone makes all tokens the same: after 4 layers only a share of {times(alone[4].item())} "
+            f"differs; with skips {skip[-1]:.0%} after 12",
+            f"只有注意力，token 都变得一样：4 层之后不同的部分只剩 {times(alone[4].item())}；"
+            f"有残差，12 层之后仍有 {skip[-1]:.0%} 不同",
         ),
         Text(
             f"Share of the tokens that differs from their mean: without skips {alone[6]:.1e} after 6 layers, with "
             f"skips {skip[-1]:.2f} after 12.",
             f"token 与均值不同的比例；没有残差，6 层后 {alone[6]:.1e}；有残差，12 层后 {skip[-1]:.2f}。",
         ),
-        charts.lines(
-            [
-                Line(Text("no skip", "无残差"), layers, alone, GREY, markers=True),
-                Line(Text("skip", "有残差"), layers, skip, BLUE, markers=True),
-            ],
-            Axis(Text("attention layers", "注意力层数")),
-            Axis(Text("share not common to all tokens", "各 token 不同的部分"), log=True),
-        ),
+        figure,
     )
 
 
