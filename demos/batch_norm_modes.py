@@ -36,7 +36,7 @@ class Params:
         Choice(
             {
                 "exponential": Text("exponential", "指数平均"),
-                "cumulative": Text("cumulative (momentum=None)", "累积平均（momentum=None）"),
+                "cumulative": Text("cumulative (None)", "累积平均（None）"),
             },
             label=Text("Running statistics", "滑动统计量"),
         ),

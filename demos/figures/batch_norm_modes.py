@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from demos.kit import charts
-from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Guide, Line
+from demos.kit.charts import BLUE, GREEN, ORANGE, PURPLE, Axis, Guide, Line
 from demos.kit.contract import Picture
 from language import Text
 
@@ -53,14 +53,17 @@ def running_picture(result: "Result") -> Picture:
     steps = torch.arange(1, params.steps + 1)
     mean, variance = result.running.mean(-1)  # (step,) each, averaged over features
     one_mean, one_variance = result.running[:, :, 0]
-    dots = params.steps == 1
+    dots, truth = params.steps == 1, (params.mean, params.deviation**2)
     series = [
-        Line(Text("mean, one feature", "均值，单个特征"), steps, one_mean, ORANGE, "dot", dots),
-        Line(Text("mean, average of 64", "均值，64 个平均"), steps, mean, ORANGE, markers=dots),
-        Line(Text("variance, one feature", "方差，单个特征"), steps, one_variance, BLUE, "dot", dots),
-        Line(Text("variance, average of 64", "方差，64 个平均"), steps, variance, BLUE, markers=dots),
+        Line(Text("mean, 1 feature", "均值，单个特征"), steps, one_mean, ORANGE, "dot", dots),
+        Line(Text("mean, all 64", "均值，64 个平均"), steps, mean, ORANGE, markers=dots),
+        Line(Text("var., 1 feature", "方差，单个特征"), steps, one_variance, BLUE, "dot", dots),
+        Line(Text("var., all 64", "方差，64 个平均"), steps, variance, BLUE, markers=dots),
     ]
-    truth = params.mean, params.deviation**2
+    guides = Guide(truth[0], Text("true mean", "真实均值")), Guide(truth[1], Text("true variance", "真实方差"))
+    figure = charts.lines(series, Axis(Text("step", "步数")), Axis(Text("running statistic", "滑动统计量")), guides)
+    for label in figure["layout"]["annotations"]:
+        label |= {"x": 0, "xanchor": "left"}  # the averages start low, so the left end is free
     last = f"{mean[-1]:.3g}", f"{variance[-1]:.3g}"
     return Picture(
         "running",
@@ -75,12 +78,7 @@ def running_picture(result: "Result") -> Picture:
             f"{last[1]}.",
             f"滑动统计量随步数的变化，单个特征与 64 个特征的平均；最后为 {last[0]} 和 {last[1]}。",
         ),
-        charts.lines(
-            series,
-            Axis(Text("step", "步数")),
-            Axis(Text("running statistic", "滑动统计量")),
-            (Guide(truth[0], Text("true mean", "真实均值")), Guide(truth[1], Text("true variance", "真实方差"))),
-        ),
+        figure,
     )
 
 
@@ -122,10 +120,9 @@ def size_picture(result: "Result") -> Picture:
     place = result.sizes.index(result.params.batch)
     noise, share = sweep.output_noise[place].item(), sweep.gradient[place].item()
     series = [
-        Line(Text("gradient that reaches the input", "传到输入的梯度"), sizes, sweep.gradient, GREEN, markers=True),
-        Line(Text("noise of one sample's output", "同一样本输出的噪声"), sizes, sweep.output_noise, ORANGE),
-        Line(Text("noise of the batch mean (σ)", "批均值的噪声（σ）"), sizes, sweep.mean_noise, PURPLE),
-        Line(Text("1/√m", "1/√m"), sizes, sizes**-0.5, GREY, dash="dot"),
+        Line(Text("gradient that arrives", "传到输入的梯度"), sizes, sweep.gradient, GREEN, markers=True),
+        Line(Text("noise of one output", "单个输出的噪声"), sizes, sweep.output_noise, ORANGE),
+        Line(Text("noise of the mean ≈ σ/√m", "批均值的噪声 ≈ σ/√m"), sizes, sweep.mean_noise, PURPLE, dash="dot"),
     ]
     x = Axis(Text("batch size m", "批大小 m"), log=True, ticks=(*result.sizes[::2], 256))
     y = Axis(Text("share, or noise", "占比或噪声"), range=(0, 1.05))
