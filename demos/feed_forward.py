@@ -60,8 +60,8 @@ class Params:
         str,
         Choice(
             {
-                "encoder": Text("encoder or GPT: one attention", "编码器或 GPT：一个注意力"),
-                "decoder": Text("decoder: two attentions", "解码器：两个注意力"),
+                "encoder": Text("encoder or GPT", "编码器或 GPT"),
+                "decoder": Text("decoder (2 attentions)", "解码器（2 个注意力）"),
             },
             label=Text("Layer", "层的类型"),
         ),

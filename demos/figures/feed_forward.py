@@ -32,23 +32,18 @@ def dead_picture(result: "Result") -> Picture:
     zero = normal_below(-biases)
     bias = f"{params.bias:g}".replace("-", "−")
     series = [
-        Line(
-            Text("zero on one token (ReLU, theory)", "单个 token 上为零（ReLU，理论）"), biases, zero, BLUE, dash="dot"
-        ),
-        Line(
-            Text("zero on all tokens (ReLU, theory)", "所有 token 上为零（ReLU，理论）"),
-            biases,
-            zero**params.tokens,
-            ORANGE,
-            dash="dot",
-        ),
+        Line(Text("one token (theory)", "单个 token（理论）"), biases, zero, BLUE, dash="dot"),
+        Line(Text("all tokens (theory)", "所有 token（理论）"), biases, zero**params.tokens, ORANGE, dash="dot"),
     ]
     clouds = [
-        Line(Text("zero on one token, measured", "单个 token，实测"), [params.bias], [result.zeros], BLUE),
-        Line(Text("zero on all, measured", "所有 token，实测"), [params.bias], [result.dead], ORANGE),
+        Line(Text("one, measured", "单个，实测"), [params.bias], [result.zeros], BLUE),
+        Line(Text("all, measured", "所有，实测"), [params.bias], [result.dead], ORANGE),
     ]
     name = NAMES[params.activation]
-    axes = Axis(Text("bias b", "偏置 b")), Axis(Text("share", "占比"), range=(-0.05, 1.05))
+    share = Text("share of zeros", "为零的占比")
+    if params.activation != "relu":
+        share = Text("zero (theory: ReLU)", "为零的占比（理论：ReLU）")
+    axes = Axis(Text("bias b", "偏置 b")), Axis(share, range=(-0.05, 1.05))
     return Picture(
         "dead",
         Text(
@@ -77,7 +72,7 @@ def curve_picture(result: "Result") -> Picture:
     name, low = NAMES[result.params.activation], int(f.argmin())
     left = slope[(z + 1).abs().argmin()].item()
     at, lowest, place = (text.replace("-", "−") for text in (f"{left:z.3f}", f"{f[low]:.3f}", f"{z[low]:.2f}"))
-    title = Text(f"{name}: at z = −1 the gradient is {at}", f"{name}：z = −1 处的梯度是 {at}")
+    title = Text(f"{name}: the gradient is {left:.2g} for every z < 0", f"{name}：所有 z < 0 处的梯度都是 {left:.2g}")
     if result.params.activation in ("gelu", "silu"):
         title = Text(
             f"{name} dips to {lowest} at z = {place}, and its gradient at z = −1 is {at}, not zero",
@@ -134,14 +129,14 @@ def compute_picture(result: "Result") -> Picture:
     ]
     products, whole = result.crossovers
     guides = [Guide(params.length, "", vertical=True), Guide(products, f"{products:,}", vertical=True)]
-    overtakes = Text(f"all attention exceeds it from T = {whole:,}", f"注意力整体从 T = {whole:,} 起超过它")
+    overtakes = Text(f"attention as a whole catches up at T = {whole:,}", f"注意力整体到 T = {whole:,} 追上它")
     if whole <= 1:
-        overtakes = Text("all attention exceeds it at every length", "注意力整体在任何长度上都不低于它")
+        overtakes = Text("attention as a whole takes more at every length", "注意力整体在任何长度上都比它多")
     return Picture(
         "compute",
         Text(
-            f"At T = {params.length:,} the FFN takes {now[2]:.1%} of the compute; {overtakes.en}, the quadratic part "
-            f"alone from {products:,}",
+            f"At T = {params.length:,} the FFN takes {now[2]:.1%} of the compute; {overtakes.en}, its quadratic part "
+            f"alone at {products:,}",
             f"T = {params.length:,} 时 FFN 占计算量的 {now[2]:.1%}；{overtakes.zh}，光是平方项要到 {products:,}",
         ),
         Text(
