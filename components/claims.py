@@ -30,11 +30,13 @@ def claim_list(claims: Sequence[Claim], footer: str) -> None:
 
 
 def number(value: float) -> str:
-    """A number for reading: four significant digits, very small and very large ones as powers of ten."""
+    """A number for reading: counts in full, else four significant digits; very small and large ones as powers of ten."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    if value == int(value) and abs(value) < 1e10:
+        return f"{value:,.0f}".replace("-", "−")
     if value and not 1e-3 <= abs(value) < 1e4:
         digits, exponent = f"{value:.1e}".split("e")
         return f"{digits}×10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−")

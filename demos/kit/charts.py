@@ -131,7 +131,7 @@ def named_bars(
         "orientation": "h",
         "y": list(names),
         "x": heights,
-        "text": [f"{value:.3g}" for value in heights],
+        "text": [_short(value) for value in heights],
         "textposition": ["auto" if abs(value) > 0.1 * np.abs(heights).max() else "outside" for value in heights],
         "cliponaxis": False,
         "marker": {"color": colors},
@@ -193,12 +193,17 @@ def _figure(data: list[dict[str, Any]], x: Axis, y: Axis, guides: Sequence[Guide
 def _axis(axis: Axis) -> dict[str, Any]:
     drawn: dict[str, Any] = {"title": {"text": axis.title, "standoff": 8}, "automargin": True}
     if axis.log:
-        drawn |= {"type": "log", "dtick": 1}
+        drawn |= {"type": "log", "dtick": 1, "exponentformat": "power"}
     if axis.range:
         drawn["range"] = list(np.log10(axis.range)) if axis.log else list(axis.range)
     if axis.ticks is not None:
         drawn |= {"tickvals": list(axis.ticks), "ticktext": list(axis.tick_texts or map(_plain, axis.ticks))}
     return drawn
+
+
+def _short(value: float) -> str:
+    """A count in full, else three significant digits."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _plain(value: float) -> str:
