@@ -30,7 +30,7 @@ def claim_list(claims: Sequence[Claim], footer: str) -> None:
 
 
 def number(value: float) -> str:
-    """A number for reading: counts in full, else four significant digits; very small and large ones as powers of ten."""
+    """A number for reading: counts in full, else four significant digits; what is tiny or huge as a power of ten."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -1,7 +1,7 @@
 """Every question page with everything on it revealed: maths typeset, charts named, nothing too wide, no exception."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from study import bank
 from study.question import Question
@@ -10,6 +10,8 @@ from tests.browser.screen import Visit, figures, keyed, settled
 from tests.browser.server import Serve
 
 pytestmark = pytest.mark.browser
+SEEN = """() => [...document.querySelectorAll('.viva-graph')].map((graph) => graph.ariaLabel).join()
+    + [...document.querySelectorAll('[data-testid=stMarkdown]')].map((text) => text.innerText).join()"""
 OPEN_ALL = "document.querySelectorAll('[data-testid=stMain] details:not([open]) > summary').forEach(it => it.click())"
 
 
@@ -25,9 +27,27 @@ def flaws(page: Page, question: Question, language: str) -> list[str]:
     shown = page.locator(".katex-display").count()
     if shown < displayed:
         found.append(f"{displayed} displayed equations were written, {shown} are shown")
+    for cell in page.locator(".viva-cell").all():  # a figure is drawn when it comes into sight
+        cell.scroll_into_view_if_needed()
+        expect(cell.locator(".main-svg").first).to_be_visible()
     if question.demos and figures(page).count() == 0:
         found.append("the demo draws nothing")
     return found
+
+
+def deaf_sliders(page: Page) -> list[str]:
+    """Complaint when no slider of the demo changes what is seen; each is moved by one step until one does."""
+    before, sliders = page.evaluate(SEEN), page.locator(".stMain input[type=range]")
+    for place in range(sliders.count()):
+        slider = sliders.nth(place)
+        shown = slider.get_attribute("aria-valuetext")
+        slider.press("ArrowRight")
+        if slider.get_attribute("aria-valuetext") == shown:
+            slider.press("ArrowLeft")
+        settled(page)
+        if page.evaluate(SEEN) != before:
+            return []
+    return [f"none of {sliders.count()} sliders changes the demo"]
 
 
 @pytest.mark.parametrize(("language", "width", "theme"), [("en", 390, "light"), ("zh", 1280, "dark")])
@@ -42,4 +62,6 @@ def test_every_question_page_is_without_flaw(serve: Serve, visit: Visit, languag
             settled(page)
         assert page.get_by_role("heading", level=2).inner_text()
         found[question.number] = flaws(page, question, language)
+        if question.demos and width > 1000:
+            found[question.number] += deaf_sliders(page)
     assert {number: faults for number, faults in found.items() if faults} == {}
