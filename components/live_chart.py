@@ -18,7 +18,7 @@ from components import plotly_js
 
 HTML = """<div class="viva-board"></div><p class="viva-news" role="status" aria-live="polite"></p>"""
 CSS = """
-.viva-board { display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%,
+.viva-board { display: grid; gap: 1.25rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%,
   max(340px, (100% - (var(--columns) - 1) * 2rem) / var(--columns))), 1fr)); }
 .viva-cell { min-width: 0; }
 .viva-title { font-weight: 600; margin: 0 0 0.25rem; }

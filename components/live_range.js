@@ -10,7 +10,7 @@ export default function ({ parentElement, data, setStateValue }) {
   const show = () => {
     const digits = steps || Number.isInteger(step) ? 0 : 2;
     const text = (steps ? String(value()) : value().toFixed(digits)) + (unit ? ` ${unit}` : "");
-    output.textContent = text;
+    output.textContent = text.replace("-", "−");
     input.setAttribute("aria-valuetext", text);
   };
   label.textContent = wanted.label;
