@@ -31,7 +31,7 @@ class Params:
 
     mask: Annotated[str, Choice(MASKS, label=Text("Mask in self-attention", "自注意力的掩码"))] = "none"
     length: Annotated[int, Spaced(LENGTHS, label=Text("Length of a text T", "文本长度 T"))] = 24
-    text: Annotated[int, Range(1, PROBES, label=Text("New text looked at", "看第几段新文本"))] = 1
+    replaced: Annotated[int, Range(1, LONGEST, label=Text("Symbol replaced (at most T)", "替换第几个符号（≤ T）"))] = 12
     seed: Annotated[int, Range(0, 4, label=Text("Random seed", "随机种子"))] = 0
 
 
@@ -108,10 +108,11 @@ def embed(weights: Weights, texts: Tensor, start: int = 0) -> Tensor:
     return weights["symbols"][texts] + weights["places"][start : start + texts.shape[-1]]  # (batch, position, width)
 
 
-def project(weights: Weights, layer: int, stream: Tensor) -> tuple[Tensor, ...]:
+def project(weights: Weights, layer: int, stream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Query, key and value of every head."""
     projected = F.layer_norm(stream, (WIDTH,)) @ weights["projections"][layer]  # (batch, position, 3 × width)
-    return projected.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind()  # (batch, head, position, …) each
+    query, key, value = projected.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+    return query, key, value  # (batch, head, position, head width) each
 
 
 def finish(weights: Weights, layer: int, stream: Tensor, attended: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from demos.kit import charts
-from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
+from demos.kit.charts import BLUE, GREEN, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
 from language import Text
 
@@ -28,8 +28,8 @@ NATS = Text("nats per symbol", "nat / 符号")
 
 
 def pictures(result: "Result") -> list[Picture]:
-    """Training, two ways of testing, who influences whom, and one text seen closely."""
-    return [curve_picture(result), loss_picture(result), influence_picture(result), chance_picture(result)]
+    """Training, two ways of testing, who influences whom, and one symbol replaced."""
+    return [curve_picture(result), loss_picture(result), influence_picture(result), replaced_picture(result)]
 
 
 def is_open(result: "Result") -> bool:
@@ -74,42 +74,49 @@ def curve_picture(result: "Result") -> Picture:
 
 
 def loss_picture(result: "Result") -> Picture:
-    """Loss on new texts, as in training and as in generation, for both models."""
-    chosen, causal, mask = result.chosen, result.causal, result.params.mask
-    own = Text("own labels", "自己的标签") if mask == "no_shift" else Text("whole text", "整段")
-    rows = [
-        (Text(f"{MASKS[mask].en}: {own.en}", f"{MASKS[mask].zh}：{own.zh}"), chosen.given, ORANGE),
-        (Text(f"{MASKS[mask].en}: prefix", f"{MASKS[mask].zh}：前缀"), chosen.honest, ORANGE),
-    ]
-    if mask != "causal":
-        rows.append((Text("causal: whole text", "因果掩码：整段"), causal.given, BLUE))
-        rows.append((Text("causal: prefix", "因果掩码：前缀"), causal.honest, BLUE))
-    names = [*[name for name, _, _ in rows], Text("the chain itself", "马尔可夫链本身")]
-    losses = [*[loss.mean().item() for _, loss, _ in rows], causal.truth.mean().item()]
-    colors = [*[BLUE if mask == "causal" else color for _, _, color in rows], GREY]
-    given, honest = losses[:2]
-    differ = abs(honest - given) > 0.1
+    """Loss on new texts at each position, as in training and as in generation."""
+    chosen, causal, length = result.chosen, result.causal, result.params.length
+    places = torch.arange(1, length + 1)
+    given, honest, reference = (
+        losses.mean(0) for losses in (chosen.given, chosen.honest, causal.honest)
+    )  # (position,)
+    own = Text("own labels", "自己的标签") if result.params.mask == "no_shift" else Text("whole text", "整段输入")
+    series = [Line(own, places, given, ORANGE, markers=True)]
+    series.append(Line(Text("prefix only", "只给前缀"), places, honest, GREEN, dash="dash", markers=True))
+    if result.params.mask != "causal":
+        series.append(Line(Text("causal, prefix", "因果掩码，前缀"), places, reference, BLUE, dash="dot"))
+    whole, prefix = given.mean().item(), honest.mean().item()
+    high = max(2.6, given.max().item(), honest.max().item())
     return Picture(
         "losses",
         Text(
-            f"On new texts it scores {given:.2f} as in training, but {honest:.2f} when it sees only the prefix"
-            if differ
-            else f"On new texts it scores {given:.2f} as in training and {honest:.2f} from the prefix: what training "
+            f"On new texts it scores {whole:.2f} as in training, but {prefix:.2f} when it sees only the prefix"
+            if abs(prefix - whole) > 0.1
+            else f"On new texts it scores {whole:.2f} as in training and {prefix:.2f} from the prefix: what training "
             "measures is what generation gets",
-            f"在新文本上，按训练的方式测是 {given:.2f}，只给前缀却是 {honest:.2f}"
-            if differ
-            else f"在新文本上，按训练的方式测是 {given:.2f}，只给前缀是 {honest:.2f}：训练时量到的，就是生成时得到的",
+            f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀却是 {prefix:.2f}"
+            if abs(prefix - whole) > 0.1
+            else f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀是 {prefix:.2f}：训练时量到的，就是生成时得到的",
         ),
         Text(
-            "Loss in nats: "
-            + "; ".join(f"{name.en} {loss:.3f}" for name, loss in zip(names, losses, strict=True))
-            + ".",
-            "损失（nat）："
-            + "；".join(f"{name.zh} {loss:.3f}" for name, loss in zip(names, losses, strict=True))
-            + "。",
+            f"Loss in nats by position, mean of 256 texts. As in training: {whole:.3f} on average, {given[-1]:.3f} at "
+            f"the last position. Prefix only: {prefix:.3f}. Causal model, prefix only: {reference.mean():.3f}. The "
+            f"chain itself: {chosen.truth.mean():.3f}.",
+            f"各位置的损失（nat），256 段文本平均。按训练的方式：平均 {whole:.3f}，最后一个位置 {given[-1]:.3f}。"
+            f"只给前缀：{prefix:.3f}。因果模型只给前缀：{reference.mean():.3f}。链本身：{chosen.truth.mean():.3f}。",
         ),
-        charts.named_bars(names, losses, NATS, colors),
+        charts.lines(
+            series,
+            Axis(Text("position", "位置"), ticks=ends(length)),
+            Axis(NATS, range=(-0.05, 1.05 * high)),
+            (Guide(result.entropy, Text("entropy H", "熵 H")), Guide(math.log(8), Text("uniform guess", "均匀瞎猜"))),
+        ),
     )
+
+
+def ends(length: int) -> list[int]:
+    """The first, the middle and the last position."""
+    return sorted({1, (length + 1) // 2, length})
 
 
 def influence_picture(result: "Result") -> Picture:
@@ -117,8 +124,7 @@ def influence_picture(result: "Result") -> Picture:
     influence, length = result.chosen.influence, result.params.length
     reached, above = int((influence > 0).sum()), influence.triu(1).max().item()
     decades = influence.clamp(min=FAINTEST).log10()
-    ticks = sorted({0, length // 2, length - 1})
-    axis = {"ticks": ticks, "tick_texts": [str(tick + 1) for tick in ticks]}
+    axis = {"ticks": [place - 1 for place in ends(length)], "tick_texts": list(map(str, ends(length)))}
     figure = charts.heatmap(
         decades - math.log10(FAINTEST),
         Axis(Text("input replaced at", "替换第几个输入"), **axis),
@@ -148,43 +154,41 @@ def influence_picture(result: "Result") -> Picture:
     )
 
 
-def chance_picture(result: "Result") -> Picture:
-    """The probability of the symbol that really comes next, all along one text."""
-    chosen, number, length = result.chosen, result.params.text, result.params.length
-    losses = (chosen.truth, chosen.given, chosen.honest)
-    chain, whole, prefix = ((-loss[number - 1]).exp() for loss in losses)  # (position,) each
-    places = torch.arange(1, length + 1)
-    before, last, alone = whole[:-1].mean().item(), whole[-1].item(), prefix.mean().item()
-    what = Text("its label", "标签") if result.params.mask == "no_shift" else Text("the next symbol", "下一个符号")
-    if is_open(result):
+def replaced_picture(result: "Result") -> Picture:
+    """How far each output moves when one input symbol is replaced."""
+    length = result.params.length
+    place = min(result.params.replaced, length)
+    moved = result.chosen.influence[:, place - 1]  # (output,)
+    before, after = moved[: place - 1], moved[place - 1 :].max().item()
+    if place == 1:
         title = Text(
-            f"Whole text given: the next symbol gets {before:.0%} on average, but {last:.0%} at the end, where "
-            f"there is nothing to copy; from prefixes {alone:.0%}",
-            f"整段输入：下一个符号平均得到 {before:.0%}，结尾没有可抄的，是 {last:.0%}；只给前缀时平均 {alone:.0%}",
+            f"Replace symbol 1: there is no output before it; from there on they move by up to {after:.2g}",
+            f"替换第 1 个符号：它前面没有输出；从它开始最多变化 {after:.2g}",
+        )
+    elif before.max() > 0:
+        title = Text(
+            f"Replace symbol {place}: the {place - 1} outputs before it move as well, by up to {before.max():.2g}",
+            f"替换第 {place} 个符号：前面的 {place - 1} 个输出也变了，最多变化 {before.max():.2g}",
         )
     else:
         title = Text(
-            f"Whole text given: {what.en} gets {whole.mean():.0%} on average; from prefixes the next symbol gets "
-            f"{alone:.0%}, as against {chain.mean():.0%} from the chain itself",
-            f"整段输入：{what.zh}平均得到 {whole.mean():.0%}；只给前缀时，下一个符号得到 {alone:.0%}，"
-            f"链本身是 {chain.mean():.0%}",
+            f"Replace symbol {place}: the {place - 1} outputs before it do not move at all",
+            f"替换第 {place} 个符号：前面的 {place - 1} 个输出丝毫不变",
         )
+    largest = before.max().item() if place > 1 else 0.0
     return Picture(
-        "chances",
+        "replaced",
         title,
         Text(
-            f"Text {number}, positions 1 to {length}: probability of what comes next. Whole text given: "
-            f"{whole.mean():.3f} on average, {last:.3f} at the end; prefix {alone:.3f}; chain {chain.mean():.3f}.",
-            f"第 {number} 段文本，第 1 到 {length} 个位置，实际的下一个符号得到的概率："
-            f"整段输入平均 {whole.mean():.3f}，结尾 {last:.3f}；前缀 {alone:.3f}；链本身 {chain.mean():.3f}。",
+            f"Largest change of a logit at each of {length} outputs when symbol {place} is replaced: before it at most "
+            f"{largest:.3g}, from there on at most {after:.3g}.",
+            f"替换第 {place} 个符号时，{length} 个输出各自 logits 的最大变化："
+            f"在它之前最多 {largest:.3g}，从它开始最多 {after:.3g}。",
         ),
-        charts.lines(
-            [
-                Line(Text("chain", "链"), places, chain, GREY, dash="dot", markers=True),
-                Line(Text("whole text", "整段"), places, whole, ORANGE, markers=True),
-                Line(Text("prefix", "前缀"), places, prefix, GREEN, dash="dash", markers=True),
-            ],
-            Axis(Text("position", "位置"), ticks=sorted({1, (length + 1) // 2, length})),
-            Axis(Text("probability", "概率"), range=(-0.02, 1.05)),
+        charts.bars(
+            [Line(Text("change", "变化"), torch.arange(1, length + 1), moved, ORANGE if largest else BLUE)],
+            Axis(Text("output at", "第几个输出"), ticks=ends(length)),
+            Axis(Text("largest change of a logit", "logits 的最大变化")),
+            (Guide(place, Text("replaced", "被替换"), vertical=True),),
         ),
     )
