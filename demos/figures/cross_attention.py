@@ -101,28 +101,26 @@ def weight_picture(result: "Result") -> Picture:
 def accuracy_picture(result: "Result") -> Picture:
     """Share of right digits at each step, with what a late mask does to reversal."""
     params, at = result.params, torch.arange(1, result.params.length + 1)
-    late = params.task == "reverse" and params.memory == "rows" and params.mask == "after" and params.reads == "own"
-    plain = params.memory == "rows" and params.mask == "none" and params.reads == "own"
+    changed = changes(result)
+    late = params.task == "reverse" and params.mask == "after" and params.reads == "own"
     series = (
-        []
-        if plain
-        else [Line(Text("own memory, no mask", "自己的 memory，无掩码"), at, result.plain, GREY, dash="dot")]
+        [Line(Text("own rows, no mask", "自己的行，无掩码"), at, result.plain, GREY, dash="dot")] if changed else []
     )
     series.append(Line(Text("as set", "当前设置"), at, result.right, BLUE, markers=True))
-    if not late:
+    if params.memory == "rows" and not late:
         name = Text("reversal, mask added late", "倒序，训练后才加掩码")
         series.append(Line(name, at, result.asked, ORANGE, dash="dash", markers=True))
-    right, asked = result.right.mean().item(), result.asked.mean().item()
-    if plain:
+    right, asked, plain = (share.mean().item() for share in (result.right, result.asked, result.plain))
+    if changed:
         title = Text(
-            f"{right:.0%} of the digits come out right, but {asked:.0%} if reversal gets a causal mask after training",
-            f"数字的正确率是 {right:.0%}；倒序任务若在训练后给交叉注意力加因果掩码，就只有 {asked:.0%}",
+            f"{right:.0%} of the digits come out right ({', '.join(part.en for part in changed)}); {plain:.0%} with all "
+            "its own rows and no mask",
+            f"正确率 {right:.0%}（{'，'.join(part.zh for part in changed)}）；读自己的各行、不加掩码时是 {plain:.0%}",
         )
     else:
         title = Text(
-            f"{right:.0%} of the digits come out right: {result.right[0]:.0%} at the first step, "
-            f"{result.right[-1]:.0%} at the last",
-            f"数字的正确率是 {right:.0%}：第一步 {result.right[0]:.0%}，最后一步 {result.right[-1]:.0%}",
+            f"{right:.0%} of the digits come out right, but {asked:.0%} if reversal gets a causal mask after training",
+            f"数字的正确率是 {right:.0%}；倒序任务若在训练后给交叉注意力加因果掩码，就只有 {asked:.0%}",
         )
     return Picture(
         "accuracy",
@@ -138,6 +136,20 @@ def accuracy_picture(result: "Result") -> Picture:
             Axis(Text("share right", "正确率"), range=(-0.02, 1.08)),
             (Guide(0.1, Text("guessing", "瞎猜")),),
         ),
+    )
+
+
+def changes(result: "Result") -> list[Text]:
+    """What differs from a decoder that reads all rows of its own memory without a mask."""
+    params = result.params
+    changed = [MEMORIES["mean"]] if params.memory == "mean" else []
+    if params.memory == "rows" and params.mask != "none":
+        mask = MASKS[params.mask]
+        changed.append(Text(f"causal mask {mask.en}", f"因果掩码{mask.zh}"))
+    return (
+        changed
+        if params.reads == "own"
+        else [*changed, Text(f"reading {READS[params.reads].en}", f"读{READS[params.reads].zh}")]
     )
 
 
