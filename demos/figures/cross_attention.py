@@ -113,8 +113,8 @@ def accuracy_picture(result: "Result") -> Picture:
     right, asked, plain = (share.mean().item() for share in (result.right, result.asked, result.plain))
     if changed:
         title = Text(
-            f"{right:.0%} of the digits come out right ({', '.join(part.en for part in changed)}); {plain:.0%} with all "
-            "its own rows and no mask",
+            f"{right:.0%} of the digits come out right ({', '.join(part.en for part in changed)}); {plain:.0%} with "
+            "all its own rows and no mask",
             f"正确率 {right:.0%}（{'，'.join(part.zh for part in changed)}）；读自己的各行、不加掩码时是 {plain:.0%}",
         )
     else:
