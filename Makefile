@@ -19,6 +19,7 @@ sweep: .venv/test.stamp  ## the long version: every demo at every edge of every 
 
 check: .venv/test.stamp  ## lint, format, types, and the bank
 	$(BIN)/ruff check .
+	$(BIN)/oxlint --deny-warnings components
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m questions

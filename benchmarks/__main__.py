@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 
-from benchmarks import bars, compute, memory, rerun, start
+from benchmarks import bars, compute, frames, memory, rerun, start
 from benchmarks.bars import Row
 from demos.kit import catalogue
 
@@ -19,6 +19,7 @@ def main() -> int:
         ("memory", lambda: asyncio.run(memory.measure())),
         ("compute", lambda: compute.measure(demos)),
         ("rerun", lambda: asyncio.run(rerun.measure(demos))),
+        ("frames", lambda: frames.measure(demos)),
     ):
         print(f"{time.perf_counter() - began:4.0f} s  {name} …", file=sys.stderr, flush=True)
         rows += measure()
