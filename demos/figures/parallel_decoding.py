@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from demos.kit import charts
-from demos.kit.charts import BLUE, GREEN, ORANGE, PURPLE, Axis, Guide, Line
+from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Guide, Line
 from demos.kit.contract import Picture
 from language import Text
 
@@ -202,6 +202,11 @@ def cache_picture(result: "Result") -> Picture:
         tick_texts=[f"{t / 1024:g}k" for t in ticks],
     )
     many = "request" if requests == 1 else "requests"
+    figure = charts.lines(
+        series, x, Axis(Text("cache (GiB)", "缓存（GiB）"), log=True), [Guide(context, "", vertical=True)]
+    )
+    here = [Line("", [float(context)], [gib(heads, context)], GREY) for heads in KV_HEADS]
+    figure["data"] += [{**mark, "showlegend": False} for mark in charts.scatter(here, Axis(), Axis())["data"]]
     return Picture(
         "cache",
         Text(
@@ -214,7 +219,5 @@ def cache_picture(result: "Result") -> Picture:
             f"Cache size against context length, three straight lines; at {context:,} tokens {', '.join(sizes)}.",
             f"缓存大小随上下文长度的变化，三条直线；{context:,} 个 token 时依次为 {'、'.join(sizes)}。",
         ),
-        charts.lines(
-            series, x, Axis(Text("cache (GiB)", "缓存（GiB）"), log=True), [Guide(context, "", vertical=True)]
-        ),
+        figure,
     )
