@@ -23,8 +23,8 @@ SHORT, TAUGHT = 32, 8  # tokens of Jacobi decoding and of batching; tokens of th
 CONTEXTS, REQUESTS = powers_of_two(1024, 131_072), powers_of_two(1, 64)
 STEPS = {
     "correct": Text("correct", "正确"),
-    "lost_position": Text("forgets its position", "位置忘了往后移"),
-    "is_causal": same("is_causal=True"),
+    "lost_position": Text("position 0", "位置总是 0"),
+    "is_causal": same("is_causal"),
 }
 
 
@@ -35,10 +35,8 @@ class Params:
     length: Annotated[int, Spaced(powers_of_two(1, LONGEST), label=Text("Tokens T", "token 数 T"))] = 32
     step: Annotated[str, Choice(STEPS, label=Text("Step with the cache", "带缓存的单步"))] = "correct"
     timed: Annotated[bool, Switch(label=Text("Time it on this machine", "在这台机器上计时"))] = False
-    context: Annotated[
-        int, Spaced(CONTEXTS, label=Text("Context (for the cache size)", "上下文长度（看缓存大小）"))
-    ] = 4096
-    requests: Annotated[int, Spaced(REQUESTS, label=Text("Requests (for the cache size)", "请求数（看缓存大小）"))] = 1
+    context: Annotated[int, Spaced(CONTEXTS, label=Text("Context (cache size)", "上下文长度（看缓存）"))] = 4096
+    requests: Annotated[int, Spaced(REQUESTS, label=Text("Requests (cache size)", "请求数（看缓存）"))] = 1
     seed: Annotated[int, Range(0, 9, label=Text("Random seed", "随机种子"))] = 0
 
 

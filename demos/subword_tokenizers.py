@@ -39,10 +39,10 @@ class Params:
         ),
     ] = ENGLISH
     word: Annotated[str, Words(16, ("shortest",), label=Text("Words to split", "要切分的词"))] = "shortest"
-    rule: Annotated[str, Choice(RULES, label=Text("Choose merges by", "按什么选合并"))] = "frequency"
+    rule: Annotated[str, Choice(RULES, label=Text("Choose merges by", "按什么选合并的对"))] = "frequency"
     merges: Annotated[int, Range(0, MOST, label=Text("Merges", "合并次数"))] = 36
-    start: Annotated[str, Choice(STARTS, label=Text("Start from", "起始符号"))] = "end"
-    isolate: Annotated[bool, Switch(label=Text("Spaces round Chinese characters", "汉字两边加空格"))] = False
+    start: Annotated[str, Choice(STARTS, label=Text("Characters, or bytes", "字符，或者字节"))] = "end"
+    isolate: Annotated[bool, Switch(label=Text("Isolate CJK characters", "汉字两边加空格"))] = False
 
 
 @dataclass(frozen=True)

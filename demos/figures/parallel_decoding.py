@@ -76,9 +76,11 @@ def cost_picture(result: "Result") -> Picture:
         series,
         Axis(ticks=places.tolist(), tick_texts=names),
         Axis(
-            Text("times one parallel pass", "相当于一次并行前向的倍数"), log=True, range=(0.5, 2 * ratio.max().item())
+            Text("times one parallel pass", "相当于一次并行前向的倍数"), log=True, range=(0.5, 3 * ratio.max().item())
         ),
     )
+    for trace, row in zip(figure["data"], ratio.tolist(), strict=True):
+        trace |= {"text": [f"{value:.3g}" for value in row], "textposition": "outside", "cliponaxis": False}
     work, waste, calls = ratio[1, 1].item(), ratio[2, 1].item(), result.params.length
     title = Text(
         f"With a cache the work is {work:.2f} × one pass, but in {calls} dependent calls; without, {waste:.3g} ×",
@@ -143,7 +145,7 @@ def error_picture(result: "Result") -> Picture:
     fine = (result.runs.cached.logits - result.runs.parallel.logits).abs().amax(-1)  # (position,)
     places = torch.arange(1, len(wrong) + 1)
     what = {
-        "lost_position": Text("A step that forgets its position", "忘了移动位置的单步"),
+        "lost_position": Text("A step that always uses position 0", "位置总是 0 的单步"),
         "is_causal": Text(
             "One query with is_causal=True sees key 0 only, so it", "单个 query 配 is_causal=True 只看得到第 0 个 key"
         ),

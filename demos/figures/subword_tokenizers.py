@@ -23,14 +23,14 @@ CHINESE = (
     "编码器和解码器都使用注意力。解码器使用掩码，编码器不使用掩码。训练模型，也就是训练注意力。"
 )
 STARTS = {
-    "end": Text("characters + </w>", "字符 + </w>"),
-    "inside": Text("characters, ## inside", "字符，非词首带 ##"),
-    "bytes": Text("UTF-8 bytes", "UTF-8 字节"),
+    "end": Text("with </w>", "带 </w>"),
+    "inside": Text("with ##", "带 ##"),
+    "bytes": Text("bytes", "字节"),
 }
 RULES = {
-    "frequency": Text("frequency", "频率"),
+    "frequency": Text("count", "次数"),
     "ratio": Text("ratio", "比值"),
-    "gain": Text("likelihood", "似然"),
+    "gain": Text("gain ΔL", "增量 ΔL"),
 }
 COLORS = {"frequency": BLUE, "ratio": ORANGE, "gain": GREEN}
 
@@ -227,6 +227,7 @@ def merge_picture(result: "Result") -> Picture:
         Text("occurrences when merged", "合并时出现的次数"),
         COLORS[result.params.rule],
     )
+    figure["data"][0] |= {"textposition": "outside", "textangle": 0}
     figure["layout"]["height"] = 90 + 22 * len(merges)
     figure["layout"]["yaxis"] |= {"dtick": 1, "tickfont": {"size": 11}}
     once = len(merges) < result.params.merges
