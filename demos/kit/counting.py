@@ -1,0 +1,72 @@
+"""Count what a computation does while it runs: exact, and the same on every device. And a clock, which is neither.
+
+PyTorch's own `FlopCounterMode` hooks into every module of the process, and learners share one process. This counter
+sees only its own thread, and it also knows which operation had to wait for which.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+class Count(TorchDispatchMode):
+    """Watches every tensor operation of this thread.
+
+    `flops` adds up PyTorch's formulas, 2 per multiply-add of a matrix product; a fused kernel that PyTorch has no
+    formula for, such as attention or an LSTM on the CPU, counts as 0. `chain` is the longest sequence of
+    operations each of which needs the result of the one before; a view computes nothing and does not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops, self.chain = 0, 0
+        self._waited: dict[int, int] = {}  # operations behind each tensor, by its id
+        self._kept: list[Any] = []  # an id is unique only while its tensor lives
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        formula, is_view = _kind(function)
+        if formula:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        waited = max((self._waited.get(id(tensor), 0) for tensor in _tensors(args)), default=0) + (not is_view)
+        for tensor in _tensors((result,)):
+            self._waited[id(tensor)] = waited
+        self.chain = max(self.chain, waited)
+        self._kept.append(result)
+        return result
+
+
+def count(run: Callable[[], Any]) -> Count:
+    """What `run` costs, without gradients."""
+    with torch.no_grad(), Count() as counter:
+        run()
+    return counter
+
+
+def clock(run: Callable[[], Any], device: torch.device, repeats: int) -> Tensor:
+    """Seconds of each of `repeats` runs on `device`, without gradients, after one run to warm up."""
+    seconds = []
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        with torch.no_grad():
+            run()
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)  # a GPU is still at work when the call returns
+        seconds.append(time.perf_counter() - start)
+    return torch.tensor(seconds[1:])  # (repeat,)
+
+
+@functools.cache
+def _kind(function: Any) -> tuple[Callable[..., int] | None, bool]:
+    return flop_registry.get(function.overloadpacket), function.is_view
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    flat = [item for value in values for item in (value if isinstance(value, list | tuple) else (value,))]
+    return [item for item in flat if isinstance(item, Tensor)]
