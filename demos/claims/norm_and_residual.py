@@ -59,8 +59,8 @@ def part_claims(result: "Result") -> list[Claim]:
     ]
     if layers > 1:
         detours = Text(
-            "Post-LN: more gradient reaches the input than along the skips alone (ratio)",
-            "Post-LN：到达输入的梯度多于只走残差通路的（比值）",
+            "Post-LN: whole gradient at the input over what comes along the skips alone",
+            "Post-LN：到达输入的全部梯度，是只走残差通路的多少倍",
         )
         paths = Text("the paths through the branches carry the rest", "其余的走经过分支的路径")
         made.append(Claim("post_norm_gradient_detours", detours, result.whole_gradient / post, ">", 1.0, paths))
@@ -84,7 +84,7 @@ def norm_claims(result: "Result") -> list[Claim]:
         r"梯度沿 $\mathbf 1$ 和 $\hat x$ 的分量不剩（占比）",
     )
     rounding = Text("rounding of sums over 32 features", "32 个特征求和的舍入误差")
-    null = Text("both are in the kernel for ε = 0; ± ε/σ² and rounding", "ε = 0 时两者都在核里；± ε/σ² 与舍入")
+    null = Text("both are in its null space for ε = 0; ± ε/σ² and rounding", "ε = 0 时两者都在零空间里；± ε/σ² 与舍入")
     capped = Text("However small the input, the gradient stays below", "输入再小，梯度也不超过")
     ratio = (probe.gradients[16] / probe.gradients[24]).item()  # at 1 and at 100
     roof = probe.upstream / math.sqrt(EPSILON)
@@ -130,7 +130,8 @@ def training_claims(result: "Result") -> list[Claim]:
         both = Text("With norm and skips (Pre-LN), accuracy at the end", "归一化和残差都有（Pre-LN），最后的正确率")
         zero = Text("Without norm, but with branches that start at 0", "没有归一化，但分支从 0 开始")
         learnable = Text(
-            "one attention layer can reverse; a tenth is left for 150 steps", "一层注意力就能反转；为 150 步留一成"
+            "one attention layer can reverse a sequence; 0.9 is a lenient bound after 150 steps",
+            "一层注意力就能反转序列；150 步之后，0.9 是宽松的下限",
         )
         identity = Text("the stack starts as the identity: scale is under control", "整个网络从恒等映射开始，尺度受控")
         made += [

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 ROUNDING = torch.finfo(torch.float32).eps
 QUOTIENT = 1e-12  # rounding of a quotient of whole numbers
-EXACT = Text("whole numbers, no tolerance", "整数，没有容差")
 
 
 def claims(result: "Result") -> list[Claim]:
@@ -43,12 +42,15 @@ def formulas(length: int, width: int) -> dict[str, int]:
 def flop_claims(result: "Result") -> list[Claim]:
     """Counted while running, against the formulas."""
     counted, theory = result.flops, formulas(result.params.length, result.params.width)
-    layer = Text("FLOPs counted in the attention layer", "注意力层里数到的 FLOPs")
-    rnn, lstm = Text("… in the RNN", "……RNN 里"), Text("… in the LSTM", "……LSTM 里")
+    layer = Text("FLOPs of the attention layer, counted", "注意力层的 FLOPs，实测计数")
+    rnn, lstm = (
+        Text("FLOPs of the RNN, counted", "RNN 的 FLOPs，实测计数"),
+        Text("FLOPs of the LSTM, counted", "LSTM 的 FLOPs，实测计数"),
+    )
     worst = max(abs(counted[name] - theory[name]) for name in theory)
     every = Text(
-        "Largest miscount over core, layer, block, RNN, GRU and LSTM",
-        "核心、注意力层、整块、RNN、GRU、LSTM 中的最大出入",
+        "Count minus formula, largest over core, layer, block, RNN, GRU and LSTM",
+        "核心、注意力层、整块、RNN、GRU、LSTM 的计数与公式的最大出入",
     )
     names = same("4n²d, 8nd² + 4n²d, 24nd² + 4n²d, 4nd², 12nd², 16nd²")
     held = Text("Bytes of the attention weights of one head", "一个头的注意力权重占的字节数")

@@ -73,8 +73,8 @@ def training_picture(result: "Result") -> Picture:
     return Picture(
         "training",
         Text(
-            f"{result.params.trained} layers, right at the end: Pre-LN {told['pre']}, Post-LN {told['post']}, without "
-            f"skips {told['no_skip']}, without norm {told['no_norm']}",
+            f"{result.params.trained} layers, accuracy at the end: Pre-LN {told['pre']}, Post-LN {told['post']}, "
+            f"without skips {told['no_skip']}, without norm {told['no_norm']}",
             f"{result.params.trained} 层，最后的正确率：Pre-LN {told['pre']}，Post-LN {told['post']}，"
             f"没有残差 {told['no_skip']}，没有归一化 {told['no_norm']}",
         ),

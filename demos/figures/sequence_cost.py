@@ -52,7 +52,7 @@ def flops_picture(result: "Result") -> Picture:
         Line(name, lengths, [formulas(n, width)[layer] for n in lengths], color, dash)
         for layer, (name, color, dash) in LAYERS.items()
     ]
-    points = Line(Text("counted", "数到的"), [length] * len(LAYERS), [counted[layer] for layer in LAYERS], GREY)
+    points = Line(Text("counted", "实测计数"), [length] * len(LAYERS), [counted[layer] for layer in LAYERS], GREY)
     rnn, lstm = times(counted["layer"] / counted["rnn"]), times(counted["layer"] / counted["lstm"])
     figure = charts.scatter(
         [points],
@@ -72,7 +72,7 @@ def flops_picture(result: "Result") -> Picture:
         Text(
             f"FLOPs by length, log axes. Counted at n = {length}: "
             + ", ".join(f"{name.en} {counted[layer]:,}" for layer, (name, _, _) in LAYERS.items()),
-            f"FLOPs 随长度的变化（对数坐标）。n = {length} 时数到："
+            f"FLOPs 随长度的变化（对数坐标）。n = {length} 时实测计数："
             + "，".join(f"{name.zh} {counted[layer]:,}" for layer, (name, _, _) in LAYERS.items()),
         ),
         figure,
@@ -121,7 +121,7 @@ def generation_picture(result: "Result") -> Picture:
         Line(Text("attention, KV cache", "注意力，KV 缓存"), places, 8 * width**2 + 4 * places * width, BLUE),
         Line(same("LSTM"), places, 16 * width**2 + 0 * places, ORANGE),
     ]
-    counted = Line(Text("counted", "数到的"), [*made.positions] * 2, [*made.attention, *made.recurrent], GREY)
+    counted = Line(Text("counted", "实测计数"), [*made.positions] * 2, [*made.attention, *made.recurrent], GREY)
     figure = charts.scatter(
         [counted],
         Axis(Text("position of the token", "token 的位置"), log=True, ticks=made.positions),

@@ -108,6 +108,13 @@ def test_a_larger_input_stays_in_pre_norm_and_is_forgotten_in_post_norm():
     assert max(post) < 2 * min(post)
 
 
+def test_every_seed_draws_its_own_stack_and_token():
+    one, two = (demo.take_apart(LAB, "pre", 2, 1.0, seed).sizes for seed in (0, 1))
+    assert not torch.equal(one, two)
+    assert demo.probe(LAB, 0).spread != demo.probe(LAB, 1).spread
+    assert demo.whole_gradient(LAB, 2, 1.0, 0) != demo.whole_gradient(LAB, 2, 1.0, 1)
+
+
 def test_tokens_that_are_equal_do_not_differ_and_orthogonal_ones_differ_by_one():
     assert demo.apart(torch.ones(1, 1, 4, WIDTH)).item() == pytest.approx(0, abs=1e-12)
     assert demo.apart(torch.eye(WIDTH)[None, None]).item() == pytest.approx(1)
