@@ -16,14 +16,15 @@ Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
 Step = Callable[Concatenate[Lab, Inputs], Output]
 
-_memories: list[tuple[threading.Lock, OrderedDict[Hashable, Any]]] = []
+_memories: list[tuple[str, threading.Lock, OrderedDict[Hashable, Any]]] = []
 
 
-def forget() -> None:
-    """Drop every remembered result of every stage, so that the next run computes from nothing."""
-    for guard, results in _memories:
-        with guard:
-            results.clear()
+def forget(module: str | None = None) -> None:
+    """Drop what the stages of `module`, or all stages, remember, so that the next run computes from nothing."""
+    for owner, guard, results in _memories:
+        if module in (None, owner):
+            with guard:
+                results.clear()
 
 
 def stage(keep: int = 16) -> Callable[[Step[Inputs, Output]], Step[Inputs, Output]]:
@@ -33,7 +34,7 @@ def stage(keep: int = 16) -> Callable[[Step[Inputs, Output]], Step[Inputs, Outpu
         results: OrderedDict[Hashable, Output] = OrderedDict()
         running: dict[Hashable, threading.Lock] = {}
         guard = threading.Lock()
-        _memories.append((guard, results))
+        _memories.append((step.__module__, guard, results))
 
         @functools.wraps(step)
         def remembered(lab: Lab, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:

@@ -144,7 +144,7 @@ def test_two_runs_with_nothing_remembered_show_the_same(name: str, patience: flo
     first = look(name).at(look(name).demo.params())
     if first.seconds > BY_HEART and patience != math.inf:
         pytest.skip(f"one run takes {first.seconds:.0f} s; `pytest -m sweep` repeats it")
-    forget()
+    forget(f"demos.{name}")
     assert watch(look(name).demo, look(name).demo.params()).whole == first.whole
 
 
