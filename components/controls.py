@@ -10,7 +10,8 @@ import streamlit as st
 from components import chart, memory, session
 from components.chart import PLAIN
 from components.live_range import live_range, reported
-from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Words, knobs_of
+from components.table_editor import table_editor
+from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words, knobs_of
 
 SEGMENTS = 4  # more options than this make a select box
 
@@ -21,6 +22,9 @@ def control(demo: str, name: str, knob: Knob) -> None:
     label, help = session.say(knob.label), session.say(knob.help) if knob.help else None
     if isinstance(knob, Range | Spaced) and not memory.preference(PLAIN, False):
         _live(demo, name, knob, label, help)
+        return
+    if isinstance(knob, Table):
+        table_editor(demo, name, knob)
         return
     st.session_state[key] = value
 

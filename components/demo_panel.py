@@ -56,7 +56,7 @@ def _open(name: str, demo: Demo) -> None:
         session.raise_flag(f"shown {name}")
     lines = [
         session.say(CLAMPED).format(
-            knob=session.say(notice.knob), given=_shown(notice.given), used=f"**{notice.used}**"
+            knob=session.say(notice.knob), given=_shown(notice.given), used=f"**{knobs.as_query(notice.used)}**"
         )
         for notice in notices
     ]

@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from language import Text
@@ -53,16 +54,13 @@ class Range(Knob):
     unit: str = ""
 
     def parse(self, raw: str) -> Any:
-        number = min(max(_finite(raw), self.low), self.high)
-        snapped = min(self.low + round((number - self.low) / self.step) * self.step, self.high)
-        return round(snapped, 9)
+        return _on_step(_finite(raw), self.low, self.high, self.step)
 
     def edges(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
     def allows(self, value: Any) -> bool:
-        steps = (value - self.low) / self.step
-        return self.low <= value <= self.high and math.isclose(steps, round(steps), abs_tol=1e-6)
+        return _is_on_step(value, self.low, self.high, self.step)
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,34 @@ class Words(Knob):
 
 
 @dataclass(frozen=True)
+class Table(Knob):
+    """A small matrix of numbers from `low` to `high`: a tuple of rows, written `1,0;0.5,-1` in a URL."""
+
+    rows: int
+    columns: int
+    low: float
+    high: float
+    step: float = 0.01
+
+    def cell(self, raw: str) -> float:
+        """The nearest allowed number to `raw`. Raises `BadValue` when it is no finite number."""
+        return _on_step(_finite(raw), self.low, self.high, self.step) + 0.0  # no −0.0
+
+    def parse(self, raw: str) -> Any:
+        """What stands outside the shape is cut off, what is missing in it is 0."""
+        given = [row.split(",")[: self.columns] for row in raw.split(";")[: self.rows]]
+        given += [[]] * (self.rows - len(given))
+        return tuple(tuple(map(self.cell, row + ["0"] * (self.columns - len(row)))) for row in given)
+
+    def edges(self) -> tuple[Any, ...]:
+        return tuple(((float(end),) * self.columns,) * self.rows for end in (self.low, self.high))
+
+    def allows(self, value: Any) -> bool:
+        shape = isinstance(value, tuple) and [len(row) for row in value] == [self.columns] * self.rows
+        return shape and all(_is_on_step(cell, self.low, self.high, self.step) for row in value for cell in row)
+
+
+@dataclass(frozen=True)
 class Notice:
     """A value that could not be used as given: which knob, what came, what is used instead."""
 
@@ -174,7 +200,7 @@ def read(params: type[P], raw: Mapping[str, str]) -> tuple[P, list[Notice]]:
             values[name] = type(default)(knob.parse(raw[name]))
         except BadValue:
             values[name] = default
-        if as_query(values[name]) != raw[name] and not _same_number(raw[name], values[name]):
+        if not _says(raw[name], values[name]):
             notices.append(Notice(knob.label, raw[name], values[name]))
     return params(**values), notices
 
@@ -183,6 +209,8 @@ def as_query(value: Any) -> str:
     """How a knob's value is written in a URL; `read` reads it back."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ";".join(",".join(map(as_query, row)) for row in value)
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
@@ -206,8 +234,26 @@ def _finite(raw: str) -> float:
     return number
 
 
-def _same_number(raw: str, value: Any) -> bool:
+def _on_step(number: float, low: float, high: float, step: float) -> float:
+    """The nearest of low, low + step, …, high."""
+    inside = min(max(number, low), high)
+    return round(min(low + round((inside - low) / step) * step, high), 9)
+
+
+def _is_on_step(value: float, low: float, high: float, step: float) -> bool:
+    steps = (value - low) / step
+    return low <= value <= high and math.isclose(steps, round(steps), abs_tol=1e-6)
+
+
+def _says(raw: str, value: Any) -> bool:
+    """Whether `raw` is `value`, however it is spelled: a number is compared as a number, a table cell by cell."""
+    if isinstance(value, tuple):
+        rows = [row.split(",") for row in raw.split(";")]
+        same_shape = [len(row) for row in rows] == [len(row) for row in value]
+        return same_shape and all(map(_says, chain(*rows), chain(*value)))
+    if isinstance(value, bool):
+        return raw.lower() in (("true", "1", "on") if value else ("false", "0", "off"))
     try:
-        return not isinstance(value, str) and math.isclose(float(raw), float(value))
+        return raw == str(value) or (not isinstance(value, str) and math.isclose(float(raw), value))
     except ValueError:
-        return isinstance(value, bool) and raw.lower() in ("1", "0", "on", "off", "true", "false")
+        return False

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components import address
 from demos.kit import catalogue, knobs
-from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Words
+from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words
 
 NAMES = catalogue.names()
 few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first loads torch
@@ -26,6 +26,11 @@ def allowed(knob: Knob, default: Any) -> st.SearchStrategy[Any]:
             found = st.sampled_from(knob.values)
         case Words():
             found = st.text(max_size=knob.longest)
+        case Table():
+            cell = st.integers(0, round((knob.high - knob.low) / knob.step)).map(
+                lambda step: round(knob.low + step * knob.step, 9)
+            )
+            found = st.tuples(*[st.tuples(*[cell] * knob.columns)] * knob.rows)
         case Choice() | Switch():
             found = st.sampled_from(knob.edges())
         case _:

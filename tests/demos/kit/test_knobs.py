@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demos.kit import knobs
-from demos.kit.knobs import Choice, Range, Spaced, Switch, Words, powers_of_two
+from demos.kit.knobs import Choice, Range, Spaced, Switch, Table, Words, powers_of_two
 from language import Text, same
 
 
@@ -24,14 +24,18 @@ class Params:
     scale: Annotated[str, Choice({"none": same("1"), "sqrt": same("√d")}, label=Text("Scale", "缩放"))] = "none"
     causal: Annotated[bool, Switch(label=Text("Causal", "因果"))] = True
     words: Annotated[str, Words(12, ("the cat", "我爱学习"), label=Text("Words", "文字"))] = "the cat"
+    matrix: Annotated[tuple, Table(2, 2, -3, 3, 0.5, label=Text("Matrix", "矩阵"))] = ((1.0, 0.0), (0.5, -1.0))
     heads: Annotated[int, Range(1, 4, label=Text("Heads", "头数"), when=("scale", ("sqrt",)))] = 2
 
 
 KNOBS = knobs.knobs_of(Params)
 NAMES = st.sampled_from([field.name for field in fields(Params)])
 NUMBERS = st.one_of(st.integers().map(str), st.floats().map(str), st.floats(-2, 40).map(str))
-WORDS = st.sampled_from(["true", "FALSE", "on", "none", "sqrt", "", " 4 ", "1_0", "1e400", "nan", "-inf", "٤", "0x10"])
-RAW = st.dictionaries(NAMES, st.one_of(st.text(max_size=40), NUMBERS, WORDS))
+TABLES = st.lists(st.lists(NUMBERS, max_size=3).map(",".join), max_size=3).map(";".join)
+WORDS = st.sampled_from(
+    ["1,0;0.5,-1", "true", "FALSE", "on", "none", "sqrt", "", " 4 ", "1_0", "1e400", "nan", "-inf", "٤", "0x10"]
+)
+RAW = st.dictionaries(NAMES, st.one_of(st.text(max_size=40), NUMBERS, TABLES, WORDS))
 
 
 @settings(max_examples=150, deadline=None)
@@ -55,6 +59,9 @@ def test_a_value_that_is_not_the_one_given_is_told(raw: dict[str, str]):
             assert (told[name].given, told[name].used) == (given_value, used)
         elif isinstance(used, str):
             assert given_value == used
+        elif isinstance(used, tuple):
+            cells = [tuple(map(float, row.split(","))) for row in given_value.split(";")]
+            assert cells == [pytest.approx(row) for row in used]
         elif not isinstance(used, bool):
             assert math.isclose(float(given_value), used)
     assert set(told) <= set(raw)
@@ -72,6 +79,9 @@ def allowed(draw: st.DrawFn) -> Params:
             values[name] = draw(st.sampled_from(knob.values))
         elif isinstance(knob, Words):
             values[name] = draw(st.text(max_size=knob.longest))
+        elif isinstance(knob, Table):
+            cells = st.integers(-6, 6).map(lambda step: step / 2)
+            values[name] = draw(st.tuples(st.tuples(cells, cells), st.tuples(cells, cells)))
         else:
             values[name] = draw(st.sampled_from(knob.edges()))
     return Params(**values)
@@ -96,6 +106,10 @@ def test_a_state_survives_its_own_link(params: Params):
         ("width", "1e9", 1024),
         ("rate", "0", 1e-4),
         ("words", "a sentence that is too long", "a sentence t"),
+        ("matrix", "9,0;0.5,-99", ((3.0, 0.0), (0.5, -3.0))),
+        ("matrix", "0.3,0;0.5,-1", ((0.5, 0.0), (0.5, -1.0))),
+        ("matrix", "1,0,7;0.5,-1;2,2", ((1.0, 0.0), (0.5, -1.0))),
+        ("matrix", "2", ((2.0, 0.0), (0.0, 0.0))),
     ],
 )
 def test_a_value_out_of_reach_is_moved_to_the_nearest_with_a_notice(name: str, raw: str, used: Any):
@@ -106,7 +120,18 @@ def test_a_value_out_of_reach_is_moved_to_the_nearest_with_a_notice(name: str, r
 
 @pytest.mark.parametrize(
     ("name", "raw"),
-    [("keys", "many"), ("keys", ""), ("keys", "nan"), ("width", "inf"), ("scale", "SQRT"), ("causal", "perhaps")],
+    [
+        ("matrix", "1,0;x,1"),
+        ("matrix", "1,0;nan,1"),
+        ("matrix", "1,0;;"),
+        ("matrix", ""),
+        ("keys", "many"),
+        ("keys", ""),
+        ("keys", "nan"),
+        ("width", "inf"),
+        ("scale", "SQRT"),
+        ("causal", "perhaps"),
+    ],
 )
 def test_a_value_that_makes_no_sense_becomes_the_default_with_a_notice(name: str, raw: str):
     params, notices = knobs.read(Params, {name: raw})
@@ -115,7 +140,7 @@ def test_a_value_that_makes_no_sense_becomes_the_default_with_a_notice(name: str
 
 
 def test_other_spellings_of_the_same_value_need_no_notice():
-    raw = {"keys": "8.0", "share": "0.50", "causal": "ON", "width": "64"}
+    raw = {"keys": "8.0", "share": "0.50", "causal": "ON", "width": "64", "matrix": "1.0, 0;.5,-1e0"}
     assert knobs.read(Params, raw) == (Params(), [])
 
 
