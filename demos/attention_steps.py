@@ -25,7 +25,7 @@ REACH = 3.0  # how far a matrix is slid, in both directions
 MASKS = {
     "none": Text("none", "无"),
     "causal": Text("causal", "因果"),
-    "padding": Text("last token is padding", "最后一个是 padding"),
+    "padding": Text("padding", "padding"),
 }
 MATRICES = {"query": same("Q"), "key": same("K"), "value": same("V")}
 STEPS = {
@@ -59,7 +59,9 @@ class Params:
     query: Annotated[int, Range(1, TOKENS, label=Text("Follow the query of token", "跟踪第几个 token 的 query"))] = 3
     key: Annotated[int, Range(1, TOKENS, label=Text("and the key of token", "以及第几个 token 的 key"))] = 2
     feature: Annotated[int, Range(1, VALUE_WIDTH, label=Text("into output coordinate", "落到输出的第几个坐标"))] = 2
-    mask: Annotated[str, Choice(MASKS, label=Text("Mask", "掩码"))] = "causal"
+    mask: Annotated[str, Choice(MASKS, label=Text("Mask (padding: the last token)", "掩码（padding：最后一个）"))] = (
+        "causal"
+    )
     scale: Annotated[bool, Switch(label=Text("Divide by √dₖ", "除以 √dₖ"))] = True
     step: Annotated[str, Choice(STEPS, label=Text("Show the whole matrix after step", "看哪一步之后的整个矩阵"))] = (
         "weights"

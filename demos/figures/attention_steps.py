@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from demos.figures.attention_masks import cells, score_word, weight_word
+from demos.figures.attention_masks import score_word, weight_word
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Line
 from demos.kit.contract import Picture
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from demos.attention_steps import Result
 
 LONGEST_LABEL = 7
+STRONG = 0.7  # of the darkest colour; text on stronger cells is white
 QUERY, KEY = Text("query", "query"), Text("key", "key")
 STEP_TITLES = {
     "scores": Text("Step 1 of 5: QKᵀ, every query with every key", "第 1 步（共 5 步）：QKᵀ，每个 query 对每个 key"),
@@ -52,6 +53,22 @@ def axis(title: Text, labels: list[str]) -> Axis:
     return Axis(title, ticks=range(len(labels)), tick_texts=labels)
 
 
+def grid(values: Tensor, texts: list[list[str]], x: Axis, y: Axis, reach: float) -> dict[str, Any]:
+    """A matrix whose cells carry their own numbers: white on strong colours, else in the colour of the theme's text."""
+    shown = values.nan_to_num(neginf=-reach).clamp(-reach, reach)
+    figure = charts.heatmap(shown, x, y, limits=(-reach, reach), diverging=True)
+    figure["data"][0] |= {"showscale": False, "xgap": 2, "ygap": 2, "hoverinfo": "skip"}
+    figure["data"][0].pop("hovertemplate")
+    strong = shown.abs() > STRONG * reach
+    for chosen, font in ((~strong, {"size": 12}), (strong, {"size": 12, "color": "#ffffff"})):
+        places = chosen.nonzero()  # (cell, row and column)
+        words = [texts[row][column] for row, column in places.tolist()]
+        text = {"type": "scatter", "mode": "text", "text": words, "textfont": font, "hoverinfo": "skip"}
+        if words:
+            figure["data"].append(text | {"x": charts.numbers(places[:, 1]), "y": charts.numbers(places[:, 0])})
+    return figure
+
+
 def frame(figure: dict[str, Any], left: float, top: float, right: float, bottom: float) -> None:
     """Put a frame around the cells from column `left` to `right` and row `top` to `bottom`."""
     line = {"color": ORANGE, "width": 2.5}
@@ -70,7 +87,7 @@ def trace_picture(result: "Result") -> Picture:
     reach = rows.nan_to_num(neginf=0.0).abs().amax(-1, keepdim=True).clamp_min(1e-6)  # each row in its own colours
     width = steps.query.shape[-1]
     labels = ["q·k", f"÷ √{width}" if result.params.scale else "÷ 1", "+ mask", "softmax", f"× v<sub>{c + 1}</sub>"]
-    figure = cells(rows / reach, texts, axis(KEY, names(result)), axis(same(""), labels), 1.0)
+    figure = grid(rows / reach, texts, axis(KEY, names(result)), axis(same(""), labels), 1.0)
     frame(figure, j, 0, j, len(rows) - 1)
     figure["layout"]["height"] = 300
     output, who = steps.output[i, c].item(), (result.tokens[i], result.tokens[j])
@@ -102,7 +119,7 @@ def matrix_picture(result: "Result") -> Picture:
     texts = [[weight_word(cell) if weights else score_word(cell) for cell in row] for row in values.tolist()]
     finite = values[values.isfinite()].abs()
     reach = 1.0 if weights else max(1e-6, finite.max().item())
-    figure = cells(values, texts, axis(KEY, names(result)), axis(QUERY, names(result)), reach)
+    figure = grid(values, texts, axis(KEY, names(result)), axis(QUERY, names(result)), reach)
     frame(figure, 0, result.query, n - 1, result.query)
     divisor = f"√{result.steps.query.shape[-1]}" if result.params.scale else "1"
     title, hidden = STEP_TITLES[step], int((~result.allowed).sum())
@@ -140,7 +157,8 @@ def output_picture(result: "Result") -> Picture:
     lines, dots, _, followed = figure["data"]
     lines["line"] = {"color": GREY, "width": 1}
     dots["marker"] = {"size": (10 + 34 * weights).tolist(), "opacity": 0.45}
-    dots |= {"mode": "markers+text", "text": [str(place) for place in range(1, len(values) + 1)]}
+    dots |= {"mode": "markers+text", "text": shared_labels(values), "textposition": "top center"}
+    dots |= {"cliponaxis": False, "opacity": 1}
     followed["marker"] = {"size": 14, "symbol": "diamond"}
     for trace, line in zip(figure["data"][1:], series, strict=True):
         trace["marker"] = {"size": 9, **trace["marker"], "color": line.color}
@@ -164,6 +182,15 @@ def output_picture(result: "Result") -> Picture:
     )
 
 
+def shared_labels(points: Tensor) -> list[str]:
+    """The number of each point; points at the same place carry all their numbers once."""
+    places: dict[tuple[float, ...], list[int]] = {}
+    for place, point in enumerate(points.tolist(), 1):
+        places.setdefault(tuple(point), []).append(place)
+    first = {here[0]: " = ".join(map(str, here)) for here in places.values()}
+    return [first.get(place, "") for place in range(1, len(points) + 1)]
+
+
 def slide_picture(result: "Result") -> Picture:
     """Score, weight and output coordinate of the followed pair as one matrix is slid."""
     slid, i, j, c = result.slides[result.params.slide], result.query, result.key, result.feature
@@ -171,8 +198,10 @@ def slide_picture(result: "Result") -> Picture:
     moved = [(line.amax() - line.amin()).item() for line in lines]
     labels = (Text("score", "分数"), Text("weight", "权重"), Text("output", "输出"))
     series = [
-        Line(label, result.amounts, line, color)
-        for label, line, color in zip(labels, lines, (ORANGE, BLUE, GREEN), strict=True)
+        Line(label, result.amounts, line, color, dash)
+        for label, line, color, dash in zip(
+            labels, lines, (ORANGE, BLUE, GREEN), ("solid", "solid", "dash"), strict=True
+        )
     ]
     matrix = {"query": "Q", "key": "K", "value": "V"}[result.params.slide]
     spans = [number(span) for span in moved]
