@@ -1,0 +1,93 @@
+"""The beam as a tree: each row is a rank, each column a step; branches that die out are grey."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from demos.kit import charts
+from demos.kit.charts import BLUE, GREY, ORANGE, Axis, Line
+from demos.kit.contract import Picture
+from demos.kit.prefixes import Search
+from language import Text
+
+if TYPE_CHECKING:
+    from demos.decoding_strategies import Result
+
+LABELLED = 110  # nodes that still leave room for their letters
+VISIBLE = {" ": "␣", "\n": "↵"}
+Edge = tuple[int, int, int]  # step, rank of the parent, rank of the child
+
+
+def tree_picture(result: "Result") -> Picture:
+    """Every prefix the beam kept, with the branch that wins."""
+    length, width = result.params.length, result.params.beam
+    beam = result.beams[width]
+    ranks = beam.ranks(length)
+    alive, dead = branches(beam, length)
+    won = {(step, ranks[step - 1], ranks[step]) for step in range(1, length)}
+    lowest = max(ranks) + 1
+    figure = charts.lines(
+        [
+            path(Text("died out", "被淘汰"), dead, GREY),
+            path(Text("survives", "存活"), [edge for edge in alive if edge not in won], BLUE),
+            path(Text("wins", "胜出"), sorted(won), ORANGE),
+        ],
+        Axis(Text("character", "第几个字符")),
+        Axis(Text("rank in the beam", "束内排名"), ticks=range(1, width + 1, 1 if width < 9 else 5)),
+    )
+    for line, thickness in zip(figure["data"], (1.5, 2, 3.5), strict=True):
+        line["line"]["width"] = thickness
+    everyone = length * width <= LABELLED
+    nodes = [(s, r) for s in range(length) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
+    letters = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
+    figure["data"].append(
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": charts.numbers([step + 1 for step, _ in nodes]),
+            "y": charts.numbers([rank + 1 for _, rank in nodes]),
+            "text": [VISIBLE.get(letter, letter) for letter in letters],
+            "textfont": {"size": 15},
+            "textposition": "top center",
+            "showlegend": False,
+            "hoverinfo": "text",
+        }
+    )
+    figure["layout"]["yaxis"] |= {"range": [width + 0.6, 0.2], "showgrid": False}
+    return Picture(
+        "tree",
+        Text(
+            f"The branch that wins stood at rank {lowest} of {width} at its worst",
+            f"胜出的那一支，最差时排在 {width} 个里的第 {lowest} 名",
+        )
+        if width > 1
+        else Text("Width 1 keeps one branch: greedy decoding has no tree", "束宽为 1 只留一支：贪心解码没有分叉"),
+        Text(
+            f"{len(alive) + len(dead)} branches over {length} steps, {len(dead)} of them died out; ranks of the winner: "
+            + ", ".join(str(rank + 1) for rank in ranks),
+            f"{length} 步共 {len(alive) + len(dead)} 条分支，其中 {len(dead)} 条被淘汰；胜者各步的排名："
+            + "，".join(str(rank + 1) for rank in ranks),
+        ),
+        figure,
+    )
+
+
+def branches(beam: Search, length: int) -> tuple[list[Edge], list[Edge]]:
+    """The edges that lead to a prefix still in the beam at the end, and those that do not."""
+    alive: list[Edge] = []
+    dead: list[Edge] = []
+    living = set(range(len(beam.symbols[length - 1])))
+    for step in range(length - 1, 0, -1):
+        edges = [(step, int(parent), child) for child, parent in enumerate(beam.parents[step])]
+        alive += [edge for edge in edges if edge[2] in living]
+        dead += [edge for edge in edges if edge[2] not in living]
+        living = {parent for _, parent, child in edges if child in living}
+    return alive, dead
+
+
+def path(name: Text, edges: list[Edge], color: str) -> Line:
+    """Edges as one broken line: a gap after each."""
+    gap = np.nan
+    x = [place for step, _, _ in edges for place in (step, step + 1, gap)]
+    y = [place for _, parent, child in edges for place in (parent + 1, child + 1, gap)]
+    return Line(name, x or [gap], y or [gap], color)
