@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from demos.claims.decoding_strategies import claims
-from demos.figures.decoding_strategies import pictures, times_as_probable
+from demos.figures.decoding_strategies import VIEWS, pictures, times_as_probable
 from demos.kit.character_model import CONTEXT, Reader, Weights, logits, new_weights
 from demos.kit.contract import Demo, Prediction, Preset
 from demos.kit.knobs import Choice, Range, Spaced
@@ -21,17 +21,11 @@ from language import Text, same
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 16)
 LONGEST, LONGEST_SENTENCE = 32, 44  # symbols generated, and at most until the end of the sentence
-BATCH, WINDOW, LEARNING_RATE = 12, 48, 8e-3
-STEPS = {"en": 400, "zh": 200}
+BATCH, WINDOW, LEARNING_RATE = 15, 48, 8e-3
+STEPS = {"en": 300, "zh": 200}
 POOL = 4096  # prefixes the exact search may hold at one step
 DRAWS, ROWS = 4096, 4  # symbols drawn to check the frequencies, and continuations shown
-SEARCH, NEXT, STOP = ("view", ("search",)), ("view", ("next",)), ("view", ("stop",))
-VIEWS = {
-    "search": Text("greedy, beam, exact", "贪心、束搜索、精确"),
-    "next": Text("sampling", "采样"),
-    "stop": Text("when to stop", "何时停止"),
-    "cost": Text("KV cache", "KV 缓存"),
-}
+BEAMS, NEXT, STOP = ("view", ("search", "stop")), ("view", ("next",)), ("view", ("stop",))
 
 
 @dataclass(frozen=True)
@@ -51,10 +45,7 @@ class Params:
         ),
     ] = "dawn"
     length: Annotated[int, Range(4, LONGEST, label=Text("Characters to generate", "生成的字符数"))] = 24
-    beam: Annotated[
-        int,
-        Spaced(WIDTHS, label=Text("Beam width B", "束宽 B"), when=("view", ("search", "stop"))),
-    ] = 2
+    beam: Annotated[int, Spaced(WIDTHS, label=Text("Beam width B", "束宽 B"), when=BEAMS)] = 2
     temperature: Annotated[float, Range(0, 3, 0.1, label=Text("Temperature", "温度"), when=NEXT)] = 1.0
     top_k: Annotated[int, Range(0, 20, label=Text("Top-k (0: off)", "top-k（0 为关）"), when=NEXT)] = 0
     top_p: Annotated[float, Range(0.05, 1, 0.05, label=Text("Top-p (1: off)", "top-p（1 为关）"), when=NEXT)] = 0.9
@@ -93,10 +84,14 @@ def train(lab: Lab, text: str) -> Reader:
     weights = new_weights(len(alphabet), generator)
     optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS[text], pct_start=0.1)
-    recent = 0.0
+    recent, order = 0.0, torch.empty(0)
+    lines = (symbols == alphabet.index("\n")).nonzero()[:-1]  # (line, 1) where a line begins
+    ring = symbols.repeat(2)  # the last lines go on with the first
     for step in range(STEPS[text]):
-        starts = torch.randint(len(symbols) - WINDOW, (BATCH, 1), generator=generator)
-        window = symbols[starts + torch.arange(WINDOW + 1)]  # (batch, position + 1)
+        if step % (len(lines) // BATCH) == 0:
+            order = torch.randperm(len(lines), generator=generator)  # every line equally often
+        starts = lines[order.roll(-step * BATCH)[:BATCH]]  # (batch, 1)
+        window = ring[starts + torch.arange(WINDOW + 1)]  # (batch, position + 1)
         # teacher forcing: the true prefix is the input everywhere, so one pass gives a loss at every position
         scores, _ = logits(weights, window[:, :-1])  # (batch, position, symbol)
         loss = F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
@@ -308,7 +303,7 @@ DEMO = Demo(
     presets=(
         Preset(Text("Beam 3 finds it", "束宽 3 找到了"), Params(beam=3)),
         Preset(Text("Hot, then truncated", "高温再截断"), Params(view="next", temperature=2.0, top_p=0.9)),
-        Preset(Text("Beam search likes it short", "束搜索偏爱短句"), Params(view="stop", opening="the", beam=8)),
+        Preset(Text("Short sentences win", "短句占便宜"), Params(view="stop", opening="the", beam=8)),
         Preset(Text("What a KV cache saves", "KV 缓存省了什么"), Params(view="cost", length=32)),
     ),
 )

@@ -63,7 +63,7 @@ def tree_picture(result: "Result") -> Picture:
         if width > 1
         else Text("Width 1 keeps one branch: greedy decoding has no tree", "束宽为 1 只留一支：贪心解码没有分叉"),
         Text(
-            f"{len(alive) + len(dead)} branches over {length} steps, {len(dead)} of them died out; ranks of the winner: "
+            f"{len(alive) + len(dead)} branches, {length} steps; {len(dead)} died out; ranks of the winner: "
             + ", ".join(str(rank + 1) for rank in ranks),
             f"{length} 步共 {len(alive) + len(dead)} 条分支，其中 {len(dead)} 条被淘汰；胜者各步的排名："
             + "，".join(str(rank + 1) for rank in ranks),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from demos.claims.decoding_strategies import normalised, winner
-from demos.figures.beam_tree import tree_picture
+from demos.figures.beam_tree import VISIBLE, tree_picture
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
@@ -17,8 +17,13 @@ from language import Text, same
 if TYPE_CHECKING:
     from demos.decoding_strategies import Result
 
+VIEWS = {
+    "search": Text("greedy, beam, exact", "贪心、束搜索、精确"),
+    "next": Text("sampling", "采样"),
+    "stop": Text("when to stop", "何时停止"),
+    "cost": Text("KV cache", "KV 缓存"),
+}
 SHOWN = 12  # characters in the bar chart
-VISIBLE = {" ": "␣", "\n": "↵"}
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -163,7 +168,7 @@ def sizes_picture(result: "Result") -> Picture:
         Text(f"Along the tale, {low} to {high} characters are kept, {mean:.2g} on average",
              f"沿着故事看，每处保留 {low} 到 {high} 个字符，平均 {mean:.2g} 个")
         if truncated
-        else Text("No truncation: every character can be drawn, the absurd ones too", "不截断：每个字符都可能被抽到，荒唐的也不例外")
+        else Text("No truncation: the improbable characters stay in the draw", "不截断：低概率的字符也都可能被抽到")
     )  # fmt: skip
     return Picture(
         "sizes",
@@ -215,7 +220,7 @@ def lengths_picture(result: "Result") -> Picture:
             f"α = {alpha:.1f} 时胜出的一句有 {len(words)} 个字符：“{words}”",
         ),
         Text(
-            f"{len(finished)} finished sentences by length; the winner's sum of log p is {score:.2f}, divided {best:.2f}.",
+            f"{len(finished)} finished sentences by length; the winner has log p {score:.2f}, penalised {best:.2f}.",
             f"{len(finished)} 个完成的句子，按长度排列；胜者的 log p 之和为 {score:.2f}，除以长度惩罚后为 {best:.2f}。",
         ),
         charts.scatter(
