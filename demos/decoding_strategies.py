@@ -16,8 +16,8 @@ from demos.kit.knobs import Choice, Range, Spaced
 from demos.kit.lab import Lab
 from demos.kit.prefixes import Continuation, Search
 from demos.kit.stage import stage
-from demos.texts import END, OPENINGS, prompt, tale
-from language import Text, same
+from demos.texts import END, LANGUAGE_NAMES, OPENING_NAMES, prompt, tale
+from language import Text
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 16)
 LONGEST, LONGEST_SENTENCE = 32, 44  # symbols generated, and at most until the end of the sentence
@@ -33,17 +33,8 @@ class Params:
     """The knobs."""
 
     view: Annotated[str, Choice(VIEWS, label=Text("Look at", "看什么"))] = "search"
-    text: Annotated[
-        str,
-        Choice({"en": Text("English", "英文"), "zh": Text("Chinese", "中文")}, label=Text("Trained on", "训练文本")),
-    ] = "en"
-    opening: Annotated[
-        str,
-        Choice(
-            {name: same(f"{words['en']}… / {words['zh']}…") for name, words in OPENINGS.items()},
-            label=Text("Prompt", "提示词"),
-        ),
-    ] = "dawn"
+    text: Annotated[str, Choice(LANGUAGE_NAMES, label=Text("Trained on", "训练文本"))] = "en"
+    opening: Annotated[str, Choice(OPENING_NAMES, label=Text("Prompt", "提示词"))] = "dawn"
     length: Annotated[int, Range(4, LONGEST, label=Text("Characters to generate", "生成的字符数"))] = 24
     beam: Annotated[int, Spaced(WIDTHS, label=Text("Beam width B", "束宽 B"), when=BEAMS)] = 2
     temperature: Annotated[float, Range(0, 3, 0.1, label=Text("Temperature", "温度"), when=NEXT)] = 1.0

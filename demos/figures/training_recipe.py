@@ -208,7 +208,7 @@ def decay_picture(result: "Result") -> Picture:
     return Picture(
         "decay",
         Text(
-            f"Decay moved both weights by {ends[0, 0]:.2g} under AdamW; an L2 term by {ends[1, 0]:.2g} and {ends[1, 1]:.2g}",
+            f"AdamW: decay moved both weights by {ends[0, 0]:.2g}; an L2 term by {ends[1, 0]:.2g} and {ends[1, 1]:.2g}",
             f"AdamW 的衰减使两个权重都移动 {ends[0, 0]:.2g}；作为 L2 项则是 {ends[1, 0]:.2g} 和 {ends[1, 1]:.2g}",
         ),
         Text(

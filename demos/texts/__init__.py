@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from language import Text, same
+
 FOLDER = Path(__file__).parent
 OPENINGS = {
     "dawn": {"en": "at dawn the ", "zh": "清晨，"},
@@ -9,6 +11,8 @@ OPENINGS = {
     "where": {"en": "where the ", "zh": "狐狸问"},
     "the": {"en": "the ", "zh": "狐狸"},
 }
+LANGUAGE_NAMES = {"en": Text("English", "英文"), "zh": Text("Chinese", "中文")}
+OPENING_NAMES = {name: same(f"{words['en']}… / {words['zh']}…") for name, words in OPENINGS.items()}
 END = {"en": ".", "zh": "。"}
 
 
