@@ -267,14 +267,14 @@ DEMO = Demo(
         },
         right=right_option,
         because=Text(
-            "Adam's first steps have full size in every coordinate, however small the gradient; here they throw the "
-            "network into a state that ignores its input, and the loss stays at $\\ln 12$. Small first steps avoid it.",
-            "Adam 最初几步在每个坐标上都是满步长，与梯度大小无关；这里网络因此掉进了忽略输入的状态，"
-            "loss 停在 $\\ln 12$。开头步子小，就不会这样。",
+            "Adam's first steps have full size in every coordinate, however small the gradient. Here they leave a network "
+            "whose answers are almost uniform, and the loss stays near $\\ln 12$. Small first steps avoid it.",
+            "Adam 最初几步在每个坐标上都是满步长，与梯度大小无关。这里走完之后，网络的输出几乎是均匀分布，"
+            "loss 停在 $\\ln 12$ 附近。开头步子小，就不会这样。",
         ),
     ),
     presets=(
-        Preset(Text("20 steps of warm-up", "预热 20 步"), Params(warmup=20)),
+        Preset(Text("5 steps, five seeds", "预热 5 步，五个种子"), Params(warmup=5, seeds=5)),
         Preset(Text("Pre-LN needs none", "Pre-LN 不用预热"), Params(norm="pre")),
         Preset(
             Text("L2 term instead of decay", "用 L2 项代替权重衰减"),
