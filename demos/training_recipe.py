@@ -267,8 +267,8 @@ DEMO = Demo(
         },
         right=right_option,
         because=Text(
-            "Adam's first steps have full size in every coordinate, however small the gradient. Here they leave a network "
-            "whose answers are almost uniform, and the loss stays near $\\ln 12$. Small first steps avoid it.",
+            "Adam's first steps have full size in every coordinate, however small the gradient. Here they leave a "
+            "network whose answers are almost uniform, and the loss stays near $\\ln 12$. Small first steps avoid it.",
             "Adam 最初几步在每个坐标上都是满步长，与梯度大小无关。这里走完之后，网络的输出几乎是均匀分布，"
             "loss 停在 $\\ln 12$ 附近。开头步子小，就不会这样。",
         ),

@@ -37,7 +37,7 @@ def run_claims(result: "Result") -> list[Claim]:
     plain = params.optimiser == "adamw" and params.decay <= 0.01 and params.smoothing == 0
     if plain and params.rate == 0.03 and params.norm == "post":
         made += warmup_claims(result)
-    if plain and params.norm == "pre" and params.rate <= 0.03 and params.rate >= 0.003 and params.warmup == 0:
+    if plain and params.norm == "pre" and params.rate in (0.02, 0.03) and params.warmup == 0:
         sentence = Text("Mean accuracy of Pre-LN without warm-up", "Pre-LN 不预热的平均正确率")
         identity = Text(
             "the residual path is an identity, so early steps do less harm", "残差通路是恒等映射，开头几步的破坏较小"
