@@ -88,15 +88,15 @@ def accuracy_picture(result: "Result") -> Picture:
     run, other, seeds = result.run, result.other, result.run.recipe.seeds
     places = torch.arange(1, seeds + 1)
     low, high = run.accuracy.min().item(), run.accuracy.max().item()
-    split = 0 < solved(run) < seeds
+    split = high - low > 0.5
     title = (
         Text("One seed: draw no conclusion from it", "只有一个种子：不要据此下结论")
         if seeds == 1
         else Text("The seed decides: one run would prove nothing", "成败取决于种子：单次实验说明不了什么")
         if split
         else Text(
-            f"All {seeds} seeds agree: accuracy {low:.2f} to {high:.2f}",
-            f"{seeds} 个种子一致：正确率 {low:.2f} 到 {high:.2f}",
+            f"The {seeds} seeds agree: accuracy {low:.2f} to {high:.2f}",
+            f"{seeds} 个种子结果接近：正确率 {low:.2f} 到 {high:.2f}",
         )
     )
     listed = ", ".join(f"{value:.3f}" for value in run.accuracy.tolist())
