@@ -1,4 +1,4 @@
-"""The beam as a tree: each row is a rank, each column a step; branches that die out are grey."""
+"""The beam as a tree: one column for each step, a branch goes straight on while it lives; what dies out is grey."""
 
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,15 @@ def tree_picture(result: "Result") -> Picture:
     ranks = beam.ranks(length)
     alive, dead = branches(beam, length)
     won = {(step, ranks[step - 1], ranks[step]) for step in range(1, length)}
-    lowest = max(ranks) + 1
+    lowest, rows = max(ranks) + 1, lanes(beam, length)
     figure = charts.lines(
         [
-            path(Text("died out", "被淘汰"), dead, GREY),
-            path(Text("survives", "存活"), [edge for edge in alive if edge not in won], BLUE),
-            path(Text("wins", "胜出"), sorted(won), ORANGE),
+            path(Text("died out", "被淘汰"), dead, rows, GREY),
+            path(Text("survives", "存活"), [edge for edge in alive if edge not in won], rows, BLUE),
+            path(Text("wins", "胜出"), sorted(won), rows, ORANGE),
         ],
         Axis(Text("character", "第几个字符")),
-        Axis(Text("rank in the beam", "束内排名"), ticks=range(1, width + 1, 1 if width < 9 else 5)),
+        Axis(Text("branch", "分支"), ticks=()),
     )
     for line, thickness in zip(figure["data"], (1.5, 2, 3.5), strict=True):
         line["line"]["width"] = thickness
@@ -45,7 +45,7 @@ def tree_picture(result: "Result") -> Picture:
             "type": "scatter",
             "mode": "text",
             "x": charts.numbers([step + 1 for step, _ in nodes]),
-            "y": charts.numbers([rank + 1 for _, rank in nodes]),
+            "y": charts.numbers([rows[step][rank] for step, rank in nodes]),
             "text": [VISIBLE.get(letter, letter) for letter in letters],
             "textfont": {"size": 15},
             "textposition": "top center",
@@ -53,7 +53,7 @@ def tree_picture(result: "Result") -> Picture:
             "hoverinfo": "text",
         }
     )
-    figure["layout"]["yaxis"] |= {"range": [width + 0.6, 0.2], "showgrid": False}
+    figure["layout"]["yaxis"] |= {"range": [width - 0.4, -0.8], "showgrid": False, "zeroline": False}
     return Picture(
         "tree",
         Text(
@@ -85,9 +85,26 @@ def branches(beam: Search, length: int) -> tuple[list[Edge], list[Edge]]:
     return alive, dead
 
 
-def path(name: Text, edges: list[Edge], color: str) -> Line:
+def lanes(beam: Search, length: int) -> list[list[int]]:
+    """The row of every prefix: the best child keeps its parent's row, the others take the nearest free one."""
+    rows = [list(range(len(beam.symbols[0])))]
+    for step in range(1, length):
+        parents = [rows[-1][int(parent)] for parent in beam.parents[step]]
+        taken: list[int] = [-1] * len(parents)
+        for child, row in enumerate(parents):
+            if row not in taken:
+                taken[child] = row
+        for child, row in enumerate(parents):
+            if taken[child] < 0:
+                free = set(range(max(len(parents), len(rows[-1])))) - set(taken)
+                taken[child] = min(free, key=lambda other, row=row: (abs(other - row), other))
+        rows.append(taken)
+    return rows
+
+
+def path(name: Text, edges: list[Edge], rows: list[list[int]], color: str) -> Line:
     """Edges as one broken line: a gap after each."""
     gap = np.nan
     x = [place for step, _, _ in edges for place in (step, step + 1, gap)]
-    y = [place for _, parent, child in edges for place in (parent + 1, child + 1, gap)]
+    y = [place for step, parent, child in edges for place in (rows[step - 1][parent], rows[step][child], gap)]
     return Line(name, x or [gap], y or [gap], color)
