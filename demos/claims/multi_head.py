@@ -124,21 +124,16 @@ def cost_claims(result: "Result") -> list[Claim]:
     parameters = int(cost.parameters[(cost.parameters - cost.parameters[0]).abs().argmax()])
     growth = cost.weights[-1].item() / cost.weights[0].item()
     slack = 64 * torch.finfo(torch.float32).eps * math.sqrt(width)
+    same_weights = Text(
+        "From 1 to 32 heads PyTorch's layer has $4d^2$ parameters",
+        "从 1 个头到 32 个头，PyTorch 的注意力层都是 $4d^2$ 个参数",
+    )
+    square = Text(
+        r"$W_Q,W_K,W_V,W_O$ are $d\times d$ however they are cut; no biases",
+        r"$W_Q,W_K,W_V,W_O$ 都是 $d\times d$，与怎么切无关；不计偏置",
+    )
     return [
-        Claim(
-            "same_parameters",
-            Text(
-                "From 1 to 32 heads PyTorch's layer has $4d^2$ parameters",
-                "从 1 个头到 32 个头，PyTorch 的注意力层都是 $4d^2$ 个参数",
-            ),
-            parameters,
-            "=",
-            4 * width**2,
-            Text(
-                r"$W_Q,W_K,W_V,W_O$ are $d\times d$ however they are cut; no biases",
-                r"$W_Q,W_K,W_V,W_O$ 都是 $d\times d$，与怎么切无关；不计偏置",
-            ),
-        ),
+        Claim("same_parameters", same_weights, parameters, "=", 4 * width**2, square),
         Claim(
             "same_flops",
             Text("… and the matrix-multiply FLOPs stay the same too", "……矩阵乘法的 FLOPs 也不变"),

@@ -1,6 +1,6 @@
 """The beam as a tree: one column for each step, a branch goes straight on while it lives; what dies out is grey."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,22 +37,7 @@ def tree_picture(result: "Result") -> Picture:
     )
     for line, thickness in zip(figure["data"], (1.5, 2, 3.5), strict=True):
         line["line"]["width"] = thickness
-    everyone = length * width <= LABELLED
-    nodes = [(s, r) for s in range(length) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
-    letters = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
-    figure["data"].append(
-        {
-            "type": "scatter",
-            "mode": "text",
-            "x": charts.numbers([step + 1 for step, _ in nodes]),
-            "y": charts.numbers([rows[step][rank] for step, rank in nodes]),
-            "text": [VISIBLE.get(letter, letter) for letter in letters],
-            "textfont": {"size": 15},
-            "textposition": "top center",
-            "showlegend": False,
-            "hoverinfo": "text",
-        }
-    )
+    figure["data"].append(letters(result, ranks, rows))
     figure["layout"]["yaxis"] |= {"range": [width - 0.4, -0.8], "showgrid": False, "zeroline": False}
     return Picture(
         "tree",
@@ -70,6 +55,26 @@ def tree_picture(result: "Result") -> Picture:
         ),
         figure,
     )
+
+
+def letters(result: "Result", ranks: list[int], rows: list[list[int]]) -> dict[str, Any]:
+    """The character at each node; in a large tree at the winner's alone."""
+    length, width = result.params.length, result.params.beam
+    beam = result.beams[width]
+    everyone = length * width <= LABELLED
+    nodes = [(s, r) for s in range(length) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
+    shown = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": charts.numbers([step + 1 for step, _ in nodes]),
+        "y": charts.numbers([rows[step][rank] for step, rank in nodes]),
+        "text": [VISIBLE.get(letter, letter) for letter in shown],
+        "textfont": {"size": 15},
+        "textposition": "top center",
+        "showlegend": False,
+        "hoverinfo": "text",
+    }
 
 
 def branches(beam: Search, length: int) -> tuple[list[Edge], list[Edge]]:

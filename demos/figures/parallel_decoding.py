@@ -92,21 +92,14 @@ def cost_picture(result: "Result") -> Picture:
             f"With a cache: {work:.2f} × the work of one pass, and {slow:.2g} × its time on this machine",
             f"带缓存：运算量是一次前向的 {work:.2f} 倍，在这台机器上的用时却是 {slow:.2g} 倍",
         )
-    listed = "; ".join(
-        f"{name.en} {', '.join(f'{v:.3g}' for v in column)}" for name, column in zip(names, ratio.T, strict=True)
+    columns = list(zip(names, ratio.T.tolist(), strict=True))
+    english = "; ".join(f"{name.en} {', '.join(f'{value:.3g}' for value in column)}" for name, column in columns)
+    chinese = "；".join(f"{name.zh} {'、'.join(f'{value:.3g}' for value in column)}" for name, column in columns)
+    alt = Text(
+        f"Bars relative to one parallel pass, for one pass, with cache, no cache: {english}.",
+        f"以一次并行前向为 1，依次为一次前向、带缓存、不带缓存：{chinese}。",
     )
-    listed_zh = "；".join(
-        f"{name.zh} {'、'.join(f'{v:.3g}' for v in column)}" for name, column in zip(names, ratio.T, strict=True)
-    )
-    return Picture(
-        "cost",
-        title,
-        Text(
-            f"Bars relative to one parallel pass, for one pass, with cache, no cache: {listed}.",
-            f"以一次并行前向为 1，依次为一次前向、带缓存、不带缓存：{listed_zh}。",
-        ),
-        figure,
-    )
+    return Picture("cost", title, alt, figure)
 
 
 def jacobi_picture(result: "Result") -> Picture:
