@@ -52,7 +52,7 @@ def cover(words: Tensor, hidden: Tensor, method: str) -> Tensor:
 
 
 def corrupt(words: Tensor, chosen: Tensor, method: str, generator: torch.Generator) -> Tensor:
-    """Hide words in training: BERT shows a random word instead of [MASK] in 10% of cases, the right one in another 10%."""
+    """Hide words in training. BERT shows a random word instead of [MASK] one time in 10, the right one another time."""
     dice = torch.rand(words.shape, generator=generator)
     others = torch.randint(VOCABULARY, words.shape, generator=generator)
     if method != "bert":

@@ -156,9 +156,9 @@ DEMO = Demo(
         },
         right=right_option,
         because=Text(
-            "The peak is $(d\\,w)^{-1/2}$, and $4^{-1/2}=\\tfrac12$. After it the rate is $(d\\,s)^{-1/2}$: the warm-up $w$ "
-            "no longer appears.",
-            "峰值是 $(d\\,w)^{-1/2}$，而 $4^{-1/2}=\\tfrac12$。过了峰值，学习率是 $(d\\,s)^{-1/2}$，式中已经没有预热步数 $w$。",
+            "The peak is $(d\\,w)^{-1/2}$, and $4^{-1/2}=\\tfrac12$. After it the rate is $(d\\,s)^{-1/2}$: $w$ has "
+            "dropped out.",
+            "峰值是 $(d\\,w)^{-1/2}$，而 $4^{-1/2}=\\tfrac12$。过了峰值，学习率是 $(d\\,s)^{-1/2}$，式中已经没有 $w$。",
         ),
     ),
     presets=(

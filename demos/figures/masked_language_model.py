@@ -115,7 +115,8 @@ def reach_picture(result: "Result") -> Picture:
         Text(
             f"How far row {row} moves, relative to its size, when one word is swapped; for word {hidden} itself "
             f"{first:.2g} after layer 1 and {last:.2g} after the last layer.",
-            f"换掉一个词时第 {row} 行的相对变化；换第 {hidden} 个词本身，第 1 层之后是 {first:.2g}，最后一层之后是 {last:.2g}。",
+            f"换掉一个词时第 {row} 行的相对变化；换第 {hidden} 个词本身，第 1 层之后是 {first:.2g}，"
+            f"最后一层之后是 {last:.2g}。",
         ),
         figure,
     )
@@ -147,8 +148,8 @@ def prediction_picture(result: "Result") -> Picture:
         "prediction",
         title,
         Text(
-            f"Predicted probabilities of the 16 words; word {planted} is under the cover and gets {under:.3f}, the word "
-            f"that stood there before, {truth}, gets {other:.3f}.",
+            f"Predicted probabilities of the 16 words; word {planted} is under the cover and gets {under:.3f}, "
+            f"the word that stood there before, {truth}, gets {other:.3f}.",
             f"16 个词的预测概率；遮住的是词 {planted}，得到 {under:.3f}；原来的词是 {truth}，得到 {other:.3f}。",
         ),
         charts.bars(

@@ -44,7 +44,7 @@ def schedule_picture(result: "Result") -> Picture:
     return Picture(
         "schedule",
         Text(
-            f"Four times the warm-up halves the peak, {top:.2g} to {lower:.2g}; at step 100,000 both stand at {last:.2g}",
+            f"Four times the warm-up halves the peak, {top:.2g} to {lower:.2g}; at step 100,000 both are at {last:.2g}",
             f"预热变成 4 倍，峰值减半（{top:.2g} 到 {lower:.2g}）；到第 100,000 步，两者都是 {last:.2g}",
         ),
         Text(
@@ -71,15 +71,15 @@ def adam_picture(result: "Result") -> Picture:
     return Picture(
         "adam",
         Text(
-            f"Adam's first step has {first:.2g} times the learning rate, later ones {later:.2g}; warm-up divides the first "
+            f"Adam's first step is {first:.2g} of the learning rate, later ones {later:.2g}; warm-up divides the first "
             f"by {warmup:,}",
             f"Adam 的第一步是学习率的 {first:.2g} 倍，之后降到 {later:.2g} 倍；预热把第一步除以 {warmup:,}",
         ),
         Text(
-            f"RMS of Adam's steps on pure noise, over the peak learning rate: {first:.3f} at step 1 and {later:.3f} after "
-            f"step 100 at a constant rate; {warmed[0]:.2g} and {warmed[-1]:.2g} with warm-up.",
-            f"纯噪声梯度下 Adam 步长的均方根与峰值学习率之比：学习率恒定时，第 1 步 {first:.3f}，第 100 步之后 {later:.3f}；"
-            f"有预热时，第 1 步 {warmed[0]:.2g}，最后 {warmed[-1]:.2g}。",
+            f"RMS of Adam's steps on pure noise, over the peak learning rate: {first:.3f} at step 1 and {later:.3f} "
+            f"after step 100 at a constant rate; {warmed[0]:.2g} and {warmed[-1]:.2g} with warm-up.",
+            f"纯噪声梯度下 Adam 步长的均方根与峰值学习率之比：学习率恒定时，第 1 步 {first:.3f}，"
+            f"第 100 步之后 {later:.3f}；有预热时，第 1 步 {warmed[0]:.2g}，最后 {warmed[-1]:.2g}。",
         ),
         charts.lines(
             [
@@ -119,8 +119,8 @@ def passes_picture(result: "Result") -> Picture:
         "passes",
         passes_title(result, mean, spread),
         Text(
-            f"Outputs of one input under {len(passes)} dropout masks: mean {mean:.3f}, standard deviation {spread:.3f}; "
-            f"eval gives {evaluated:.3f}, scaled once more {wrong:.3f}.",
+            f"Outputs of one input under {len(passes)} dropout masks: mean {mean:.3f}, standard deviation "
+            f"{spread:.3f}; eval gives {evaluated:.3f}, scaled once more {wrong:.3f}.",
             f"同一输入在 {len(passes)} 个 dropout 掩码下的输出：均值 {mean:.3f}，标准差 {spread:.3f}；"
             f"eval 得到 {evaluated:.3f}，再缩放一次得到 {wrong:.3f}。",
         ),
@@ -137,12 +137,12 @@ def passes_title(result: "Result", mean: float, spread: float) -> Text:
         )
     if result.params.activation == "linear":
         return Text(
-            f"In train() the output varies (std {spread:.2g}); in a linear network eval() gives the mean, {evaluated:.3f}",
-            f"train() 下输出各不相同（标准差 {spread:.2g}）；线性网络里 eval() 正好给出平均值 {evaluated:.3f}",
+            f"train() varies by ±{spread:.2g}; in a linear network eval() gives exactly the mean, {evaluated:.3f}",
+            f"train() 的输出上下波动 ±{spread:.2g}；线性网络里 eval() 正好给出平均值 {evaluated:.3f}",
         )
     return Text(
-        f"In train() the output varies (std {spread:.2g}); after a ReLU eval() is {mean - evaluated:.2g} below the mean",
-        f"train() 下输出各不相同（标准差 {spread:.2g}）；经过 ReLU，eval() 比平均值低 {mean - evaluated:.2g}",
+        f"train() varies by ±{spread:.2g}; after a ReLU eval() is {mean - evaluated:.2g} below the mean",
+        f"train() 的输出上下波动 ±{spread:.2g}；经过 ReLU，eval() 比平均值低 {mean - evaluated:.2g}",
     )
 
 
