@@ -288,9 +288,9 @@ DEMO = Demo(
         ),
     ),
     presets=(
-        Preset(Text("[MASK]", "[MASK]"), Params(method="mask")),
-        Preset(Text("80/10/10", "80/10/10"), Params(method="bert")),
-        Preset(Text("Everyone but oneself", "除自己之外"), Params(method="diagonal")),
-        Preset(Text("Copying beats reading", "照抄胜过阅读"), Params(data="pattern")),
+        Preset(Text("BERT", "BERT"), Params(method="bert")),
+        Preset(Text("Everyone but oneself", "除自己之外都能看"), Params(method="diagonal")),
+        Preset(Text("A causal decoder", "因果解码器"), Params(method="causal")),
+        Preset(Text("Copying instead of reading", "照抄代替阅读"), Params(data="pattern")),
     ),
 )
