@@ -223,7 +223,6 @@ class Result:
     curve: Tensor  # (step,) training loss
     trial: Trial
     leak_curve: Tensor  # (step,) of two layers that hide the key column on random words
-    leak: Trial
     truth: int  # the word that was there before one was planted
     predicted: Tensor  # (word,) probabilities for the hidden word
     moved: Tensor  # (layer, position) how far swapping a word moves the row that names the hidden one
@@ -232,7 +231,6 @@ class Result:
 def compute(params: Params, lab: Lab) -> Result:
     """Train the model of these knobs if nobody has yet, then look into it."""
     model = (params.method, params.layers, params.data, params.seed)
-    leaking = ("column", 2, "noise", params.seed)
     weights, curve = train(lab, *model)
     original = draw(params.data, 1, lab.generator(2000 + params.seed))[0]  # (position,)
     words = original.clone()
@@ -243,8 +241,7 @@ def compute(params: Params, lab: Lab) -> Result:
         params,
         curve,
         examine(lab, *model),
-        train(lab, *leaking)[1],
-        examine(lab, *leaking),
+        train(lab, "column", 2, "noise", params.seed)[1],
         int(original[params.position]),
         logits[0, params.position].softmax(-1),
         reach(weights, words, hidden, params.method),
@@ -252,8 +249,8 @@ def compute(params: Params, lab: Lab) -> Result:
 
 
 def right_option(result: Result) -> str:
-    """Which option the measured loss of the leaking encoder falls into."""
-    loss = result.leak.losses.mean().item()
+    """Which option the last losses of the leaking encoder fall into; every step has new words."""
+    loss = result.leak_curve[-50:].mean().item()
     return "nothing" if loss < 0.3 else "part" if loss < 2.5 else "chance"
 
 

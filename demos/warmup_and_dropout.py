@@ -30,7 +30,7 @@ class Params:
     width: Annotated[int, Spaced(powers_of_two(128, 2048), label=Text("Model width d", "模型宽度 d"))] = 512
     gradient: Annotated[float, Spaced(SIZES, label=Text("Size of the gradients", "梯度的大小"))] = 1.0
     dropout: Annotated[float, Range(0, 0.9, 0.05, label=Text("Dropout rate p", "dropout 比例 p"))] = 0.1
-    activation: Annotated[str, Choice(ACTIVATIONS, label=Text("After the dropout", "dropout 之后的网络"))] = "relu"
+    activation: Annotated[str, Choice(ACTIVATIONS, label=Text("Layer after the dropout", "dropout 之后的层"))] = "relu"
     seed: Annotated[int, Range(0, 9, label=Text("Random seed", "随机种子"))] = 0
 
 

@@ -168,10 +168,10 @@ def mode_claims(result: "Result") -> list[Claim]:
         "train": ("train_mode_drops", Text("`nn.Dropout` in training mode", "训练模式下的 `nn.Dropout`"), 1.0),
         "no_grad": (
             "no_grad_keeps_dropout",
-            Text("the same under `torch.no_grad()`", "同上，但在 `torch.no_grad()` 里"),
+            Text("`nn.Dropout` under `torch.no_grad()`", "`torch.no_grad()` 里的 `nn.Dropout`"),
             1.0,
         ),
-        "eval": ("eval_is_identity", Text("the same after `eval()`", "同上，但调用过 `eval()`"), 0.0),
+        "eval": ("eval_is_identity", Text("`nn.Dropout` after `eval()`", "调用过 `eval()` 的 `nn.Dropout`"), 0.0),
         "functional": (
             "functional_ignores_mode",
             Text("`F.dropout` with its default arguments", "默认参数的 `F.dropout`"),

@@ -24,7 +24,7 @@ METHODS = {
 }
 DATA = {
     "noise": Text("random", "随机"),
-    "pattern": Text("a progression mod 16", "模 16 的等差数列"),
+    "pattern": Text("progression", "等差数列"),
 }
 
 

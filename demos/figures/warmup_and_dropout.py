@@ -8,12 +8,12 @@ import torch
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Guide, Line
 from demos.kit.contract import Picture
-from language import Text
+from language import Text, same
 
 if TYPE_CHECKING:
     from demos.warmup_and_dropout import Result
 
-ACTIVATIONS = {"relu": Text("one ReLU layer", "一层 ReLU"), "linear": Text("one linear layer", "一层线性层")}
+ACTIVATIONS = {"relu": same("ReLU"), "linear": Text("linear", "线性")}
 CALLS = {
     "train": Text("nn.Dropout, train()", "nn.Dropout，train()"),
     "no_grad": Text("… and no_grad()", "……加上 no_grad()"),
@@ -71,8 +71,8 @@ def adam_picture(result: "Result") -> Picture:
     return Picture(
         "adam",
         Text(
-            f"Adam's first step is {first:.2g} of the learning rate, later ones {later:.2g}; warm-up divides the first "
-            f"by {warmup:,}",
+            f"Adam's first step is {first:.2g} × the learning rate, later ones {later:.2g} ×; warm-up divides the "
+            f"first by {warmup:,}",
             f"Adam 的第一步是学习率的 {first:.2g} 倍，之后降到 {later:.2g} 倍；预热把第一步除以 {warmup:,}",
         ),
         Text(

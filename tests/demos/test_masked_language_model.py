@@ -163,5 +163,5 @@ def test_two_learners_share_one_training(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("loss", "option"), [(0.01, "nothing"), (1.4, "part"), (2.77, "chance")])
 def test_the_prediction_answers_from_the_measured_loss(loss: float, option: str):
-    measured = SimpleNamespace(leak=SimpleNamespace(losses=torch.full((5,), loss)))
+    measured = SimpleNamespace(leak_curve=torch.full((400,), loss))
     assert demo.right_option(cast(Result, measured)) == option
