@@ -87,7 +87,7 @@ def norm(x: Tensor) -> Tensor:
 def encode(weights: Weights, tokens: Tensor, chosen: Tensor, method: str) -> list[Tensor]:
     """The states of all positions after each layer of a Pre-LN encoder."""
     content = weights["words"][tokens] + weights["positions"]  # (batch, position, width)
-    blind = method in ("diagonal", "raw")  # the stream, and so the query, starts without the word
+    blind = method in ("diagonal", "raw")  # the stream, and with it the query, starts without the word
     stream = weights["positions"].expand_as(content) if blind else content
     allowed, states = who_sees_whom(chosen, method), []
     for layer in range(len(weights["output"])):
@@ -95,7 +95,7 @@ def encode(weights: Weights, tokens: Tensor, chosen: Tensor, method: str) -> lis
         query = norm(stream) @ weights["query"][layer]
         key, value = (norm(source) @ weights["key_value"][layer]).chunk(2, -1)
         attended = attend(query, key, value, allowed) @ weights["output"][layer]
-        stream = attended if method in ("no_residual", "diagonal") else stream + attended
+        stream = attended if method == "no_residual" else stream + attended
         stream = stream + F.relu(norm(stream) @ weights["up"][layer]) @ weights["down"][layer]
         states.append(stream)
     return states
@@ -204,15 +204,14 @@ def examine(lab: Lab, method: str, layers: int, data: str, seed: int) -> Trial:
 
 
 def reach(weights: Weights, words: Tensor, hidden: Tensor, method: str) -> Tensor:
-    """Swap one word at a time: how far does the row that names the hidden word move, after each layer?"""
+    """Swap one word at a time: how far does each row move, relative to its size, after each layer?"""
     before = words.expand(LENGTH, -1)  # (swapped, position)
-    after = before + torch.eye(LENGTH, dtype=torch.long) * (VOCABULARY // 2)
-    row = int(hidden.nonzero()) - (method == "causal")  # a causal row names the next word
+    after = (before + torch.eye(LENGTH, dtype=torch.long) * (VOCABULARY // 2)) % VOCABULARY
     one, other = (
-        torch.stack(encode(weights, cover(words, hidden, method), hidden.expand_as(words), method))[:, :, row]
-        for words in (before, after % VOCABULARY)
-    )  # (layer, swapped, width) each
-    return (other - one).norm(dim=-1) / one.norm(dim=-1)  # (layer, swapped)
+        torch.stack(encode(weights, cover(words, hidden, method), hidden.expand_as(words), method))
+        for words in (before, after)
+    )  # (layer, swapped, row, width) each
+    return ((other - one).norm(dim=-1) / one.norm(dim=-1)).transpose(1, 2)  # (layer, row, swapped)
 
 
 @dataclass(frozen=True)
@@ -225,7 +224,7 @@ class Result:
     leak_curve: Tensor  # (step,) of two layers that hide the key column on random words
     truth: int  # the word that was there before one was planted
     predicted: Tensor  # (word,) probabilities for the hidden word
-    moved: Tensor  # (layer, position) how far swapping a word moves the row that names the hidden one
+    moved: Tensor  # (layer, row, word) how far swapping a word moves each row
 
 
 def compute(params: Params, lab: Lab) -> Result:

@@ -20,7 +20,7 @@ REWRITES = ("mask", "bert")
 
 
 def paths(params: "Params") -> Tensor:
-    """Theory: whether the row that names the hidden word can depend on each word, layer by layer (Boolean matrices)."""
+    """Theory: whether each row can depend on each word, layer by layer (products of Boolean matrices)."""
     hidden, method = params.position, params.method
     identity = torch.eye(LENGTH, dtype=torch.bool)  # (row, word)
     allowed = torch.ones(LENGTH, LENGTH, dtype=torch.bool)  # (query, key)
@@ -38,13 +38,18 @@ def paths(params: "Params") -> Tensor:
     for layer in range(params.layers):
         source = content if layer == 0 or method == "raw" else stream
         stream = (allowed.float() @ source.float() > 0) | stream  # the query, or the residual, carries the row's own
-        reached.append(stream[hidden - (method == "causal")])
-    return torch.stack(reached)  # (layer, word)
+        reached.append(stream)
+    return torch.stack(reached)  # (layer, row, word)
+
+
+def answering(params: "Params") -> int:
+    """The row that names the hidden word: its own, or in a causal model the one before."""
+    return params.position - (params.method == "causal")
 
 
 def leaks(params: "Params") -> bool:
     """Theory: whether the hidden word can reach the row that names it."""
-    return bool(paths(params)[-1, params.position])
+    return bool(paths(params)[-1, answering(params), params.position])
 
 
 def floor(params: "Params") -> float:
@@ -81,17 +86,18 @@ def claims(result: "Result") -> list[Claim]:
 def path_claims(result: "Result") -> list[Claim]:
     """What moves when a word is swapped, against the Boolean product of the layers."""
     params, expected = result.params, paths(result.params)
+    row, hidden = answering(params), params.position
     wrong = int(((result.moved > 0) != expected).sum())
     cells = Text(
-        f"Of {expected.numel()} pairs (layer, swapped word), those where the row moves though no path exists, or the "
-        "reverse",
-        f"{expected.numel()} 个（层，被换的词）组合里，没有通路却变了、或有通路却没变的个数",
+        f"Of {expected.numel()} triples (layer, row, swapped word), those where the row moves though no path exists, "
+        "or the reverse",
+        f"{expected.numel()} 个（层，行，被换的词）组合里，没有通路却变了、或有通路却没变的个数",
     )
     product = Text("Boolean product of who sees whom", "“谁能看谁”的布尔矩阵乘积")
     swap = Text(
         "Swapping the hidden word moves its row, after the last layer, by", "换掉被遮住的词，它那一行最后一层的变化"
     )
-    moved = result.moved[-1, params.position].item()
+    moved = result.moved[-1, row, hidden].item()
     made = [Claim("paths_as_predicted", cells, wrong, "=", 0, product)]
     if leaks(params):
         path = Text("a path from the word to its own row exists", "存在从这个词到自己那一行的通路")
@@ -99,13 +105,18 @@ def path_claims(result: "Result") -> list[Claim]:
     else:
         none = Text("no path from the word to its row: exactly 0", "没有从这个词到那一行的通路：恰好为 0")
         made.append(Claim("hidden_word_has_no_path", swap, moved, "=", 0.0, none))
+    if params.method in ("column", "no_residual"):
+        others = Text("Swapping the hidden word moves any other row by at most", "换掉被遮住的词，其他各行的最大变化")
+        unread = Text("nobody may attend to it, in any layer: exactly 0", "每一层谁都不能关注它：恰好为 0")
+        largest = result.moved[:, torch.arange(LENGTH) != hidden, hidden].max().item()
+        made.append(Claim("others_cannot_read_it", others, largest, "=", 0.0, unread))
     if params.method == "diagonal" and params.layers > 1:
         first = Text(
             "After the first layer, swapping the hidden word moves its row by",
             "第一层之后，换掉被遮住的词，它那一行的变化",
         )
         two = Text("the way back needs a second layer: exactly 0", "绕回来要靠第二层：恰好为 0")
-        made.append(Claim("first_layer_is_blind", first, result.moved[0, params.position].item(), "=", 0.0, two))
+        made.append(Claim("first_layer_is_blind", first, result.moved[0, row, hidden].item(), "=", 0.0, two))
     return made
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from demos.claims.masked_language_model import CHANCE, KEPT, floor, standard_error
+from demos.claims.masked_language_model import CHANCE, KEPT, answering, floor, standard_error
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
@@ -68,7 +68,7 @@ def loss_title(result: "Result", loss: float, lowest: float) -> Text:
             f"The words are random, yet the loss falls to {loss:.2g}: the hidden word leaks",
             f"词是随机的，损失却降到 {loss:.2g}：被遮住的词泄漏了",
         )
-    if result.moved[-1, result.params.position] > 0:
+    if result.moved[-1, answering(result.params), result.params.position] > 0:
         return Text(
             f"The loss stays at {loss:.2f}: a path to the hidden word exists, this training has not found it",
             f"损失停在 {loss:.2f}：通向被遮住的词的通路存在，只是这次训练没有找到",
@@ -81,9 +81,9 @@ def loss_title(result: "Result", loss: float, lowest: float) -> Text:
 
 def reach_picture(result: "Result") -> Picture:
     """Which words the row that names the hidden word depends on, after each layer; 0 marks what cannot reach it."""
-    moved, hidden = result.moved, result.params.position
+    row, hidden = answering(result.params), result.params.position
+    moved = result.moved[:, row]  # (layer, word)
     first, last = moved[0, hidden].item(), moved[-1, hidden].item()
-    row = hidden - (result.params.method == "causal")
     if last == 0:
         title = Text(
             f"No path: word {hidden} cannot reach the row that has to name it (0 in every layer)",

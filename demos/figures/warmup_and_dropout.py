@@ -87,7 +87,7 @@ def adam_picture(result: "Result") -> Picture:
                 Line(Text("with warm-up", "有预热"), steps, warmed, BLUE, dash="dash"),
             ],
             Axis(Text("step", "步数"), log=True, ticks=(1, 10, 100)),
-            Axis(Text("step size ÷ peak rate", "步长 ÷ 峰值学习率"), log=True),
+            Axis(Text("step size ÷ peak rate", "步长 ÷ 峰值学习率"), log=True, ticks=(1e-4, 1e-3, 0.01, 0.1, 1)),
             (Guide(0.2294, "0.23"),),
         ),
     )

@@ -47,7 +47,7 @@ def test_swapping_a_word_agrees_with_the_gradient_with_respect_to_its_embedding(
     by_position = {**weights, "words": content}
     states = encode(by_position, torch.arange(LENGTH)[None], HIDDEN[None], method)
     gradient = torch.autograd.grad(states[-1][0, row].sum() + states[-1][0, row].norm(), content)[0].norm(dim=-1)
-    expected = paths(Params(method=method))[-1]
+    expected = paths(Params(method=method))[-1, row]
     if method in demo.REWRITES:
         expected[5] = True  # the [MASK] standing there is read; the word is gone
     assert torch.equal(gradient > 0, expected)
@@ -127,6 +127,14 @@ def test_a_mask_that_hides_nothing_from_the_input_is_noticed(monkeypatch: pytest
     broken = SimpleNamespace(params=Params(method="mask", layers=1), moved=moved)
     failed = {claim.id for claim in path_claims(cast(Result, broken)) if not claim.holds}
     assert failed == {"paths_as_predicted", "hidden_word_has_no_path"}
+
+
+def test_a_column_that_is_not_hidden_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(demo, "who_sees_whom", lambda *_: torch.ones(LENGTH, LENGTH, dtype=torch.bool))
+    moved = demo.reach(untrained(1), words()[0], HIDDEN, "column")
+    broken = SimpleNamespace(params=Params(layers=1), moved=moved)
+    failed = {claim.id for claim in path_claims(cast(Result, broken)) if not claim.holds}
+    assert failed == {"paths_as_predicted", "others_cannot_read_it"}
 
 
 def test_a_training_stops_when_the_learner_leaves_and_is_not_remembered():
