@@ -96,8 +96,8 @@ def loop(x: Tensor, into: Tensor, heads: int) -> Split:
 
 
 def view(x: Tensor, into: Tensor, heads: int) -> Split:
-    """The bug: no transpose. The shape is right, the numbers stand in the order of the tokens."""
-    query, key, value = (part.reshape(heads, len(x), -1) for part in (x @ into).chunk(3, dim=-1))
+    """The bug: no transpose. The shape is right, but `view` moves no number, and they stand token after token."""
+    query, key, value = ((x @ matrix).view(heads, len(x), -1) for matrix in into.chunk(3, dim=-1))
     return query, key, value  # (head, token, head width) each
 
 
@@ -228,8 +228,8 @@ def compute(params: Params, lab: Lab) -> Result:
     chosen = merge(attend(*SPLITS[params.layout](x, into, heads))[0], back)
     looped = merge(attend(*loop(x, into, heads))[0], back)
     oracle = pytorch(x, into, back, heads)
-    exact = [part.cpu().double() for part in (x, into, back)]
-    slip = (output.cpu() - merge(attend(*fused(*exact[:2], heads))[0], exact[2])).abs().max().item()
+    x64, into64, back64 = (part.cpu().double() for part in (x, into, back))
+    slip = (output.cpu() - merge(attend(*fused(x64, into64, heads))[0], back64)).abs().max().item()
 
     used = diagonal_blocks(into, heads) if params.layout == "slices" else into
     columns = used.chunk(3, dim=-1)[0].unflatten(-1, (heads, -1)).transpose(0, 1)  # (head, model, head width): W_i^Q
@@ -272,10 +272,10 @@ DEMO = Demo(
     claims=claims,
     prediction=Prediction(
         ask=Text(
-            "8 tokens, width 32, 4 heads. Instead of `view(B, n, h, d_k).transpose(1, 2)` somebody writes "
-            "`view(B, h, n, d_k)` for q, k and v. The shapes fit and nothing raises. What does head 1 read?",
-            "8 个 token、宽度 32、4 个头。有人把 q、k、v 的 `view(B, n, h, d_k).transpose(1, 2)` 写成了 "
-            "`view(B, h, n, d_k)`。形状对得上，也不报错。第 1 个头读到的是什么？",
+            "8 tokens, width 32, 4 heads; q, k and v come from three linear layers. Instead of `view(B, n, h, "
+            "d_k).transpose(1, 2)` somebody writes `view(B, h, n, d_k)`. Nothing raises. What does head 1 read?",
+            "8 个 token、宽度 32、4 个头，q、k、v 来自三个线性层。有人把 `view(B, n, h, d_k).transpose(1, 2)` "
+            "写成了 `view(B, h, n, d_k)`，并不报错。第 1 个头读到的是什么？",
         ),
         options={
             "all": Text("all 8 tokens, as before", "全部 8 个 token，和原来一样"),

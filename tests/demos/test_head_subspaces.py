@@ -65,6 +65,14 @@ def test_without_the_transpose_two_tokens_pose_as_eight():
     assert demo.what_stands_where(Params("view", heads=4, tokens=8))[3].tolist() == [6, 6, 6, 6, 7, 7, 7, 7]
 
 
+def test_after_a_fused_product_pytorch_refuses_the_view_but_not_the_reshape():
+    query = normal(2, 8, 96).chunk(3, dim=-1)[0]
+    assert query.view(2, 8, 4, 8).shape == (2, 8, 4, 8)
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        query.view(2, 4, 8, 8)
+    assert torch.equal(query.reshape(2, 4, 8, 8), query.contiguous().view(2, 4, 8, 8))
+
+
 @pytest.mark.parametrize("layout", ["fused", "loop", "slices"])
 def test_otherwise_row_t_of_every_head_is_token_t(layout: str):
     assert demo.what_stands_where(Params(layout, heads=4, tokens=8)).tolist() == [list(range(8))] * 4
