@@ -109,72 +109,44 @@ def break_even_claims(result: "Result") -> list[Claim]:
 
 def chain_claims(result: "Result") -> list[Claim]:
     """Operations that wait for one another, from the shortest length to the chosen one."""
-    shortest, length, chains = result.lengths[0], result.lengths[-1], result.chains
-    grown = {name: chain[-1] - chain[0] for name, chain in chains.items()}
-    more, generated = length - shortest, min(length, result.generated) - shortest
+    shortest, length = result.lengths[0], result.lengths[-1]
+    grown = {name: chain[-1] - chain[0] for name, chain in result.chains.items()}
     rounds = math.ceil(math.log2(length)) - math.ceil(math.log2(shortest))
+    per_token = grown["rnn"] / (length - shortest)
+    per_generated = grown["generation"] / (min(length, result.generated) - shortest)
     rnn = Text("RNN: dependent operations per further token", "RNN：每多一个 token，前后依赖的运算多")
     layer = Text(
         "Attention: dependent operations added by all further tokens", "注意力：再多 token，前后依赖的运算共多"
     )
-    scan = Text(
-        "Linear recurrence by scan: dependent operations per doubling", "线性递推用扫描：长度每翻倍，前后依赖的运算多"
-    )
     serial = Text(
         "Generating with attention: dependent operations per token", "用注意力生成：每个 token 前后依赖的运算"
     )
+    scan = Text(
+        "Linear recurrence by scan: dependent operations per doubling", "线性递推用扫描：长度每翻倍，前后依赖的运算多"
+    )
+    two, none = Text("product, then tanh", "先乘积，再 tanh"), Text("no position waits for another", "各位置互不等待")
+    three = Text("multiply, add, join; ⌈log₂ n⌉ rounds", "乘、加、拼接；共 ⌈log₂ n⌉ 轮")
+    seven = Text(
+        "project, append, score, scale, softmax, mix, project: each token needs the one before",
+        "投影、追加、打分、缩放、softmax、加权、投影：每个 token 都要等前一个",
+    )
     return [
-        Claim(
-            "rnn_waits_per_token",
-            rnn,
-            grown["rnn"] / more,
-            "=",
-            2,
-            Text("product, then tanh", "先乘积，再 tanh"),
-            QUOTIENT,
-        ),
-        Claim(
-            "attention_does_not_wait",
-            layer,
-            grown["layer"],
-            "=",
-            0,
-            Text("no position waits for another", "各位置互不等待"),
-        ),
-        Claim(
-            "scan_waits_per_doubling",
-            scan,
-            grown["scan"] / rounds,
-            "=",
-            3,
-            Text("multiply, add, join; ⌈log₂ n⌉ rounds", "乘、加、拼接；共 ⌈log₂ n⌉ 轮"),
-            QUOTIENT,
-        ),
-        Claim(
-            "generation_waits_per_token",
-            serial,
-            grown["generation"] / generated,
-            "=",
-            7,
-            Text(
-                "project, append, score, scale, softmax, mix, project: each token needs the one before",
-                "投影、追加、打分、缩放、softmax、加权、投影：每个 token 都要等前一个",
-            ),
-            QUOTIENT,
-        ),
-        Claim(
-            "scan_equals_loop",
-            Text("The scan returns what the loop returns (largest difference)", "扫描与循环结果相同（最大差）"),
-            result.comparison.scan,
-            "<=",
-            0.0,
-            Text(
-                "the same sums in another order; ± rounding of ⌈log₂ n⌉ rounds",
-                "同样的和，次序不同；± ⌈log₂ n⌉ 轮的舍入",
-            ),
-            16 * ROUNDING * (2 + math.log2(length)),
-        ),
+        Claim("rnn_waits_per_token", rnn, per_token, "=", 2, two, QUOTIENT),
+        Claim("attention_does_not_wait", layer, grown["layer"], "=", 0, none),
+        Claim("scan_waits_per_doubling", scan, grown["scan"] / rounds, "=", 3, three, QUOTIENT),
+        Claim("generation_waits_per_token", serial, per_generated, "=", 7, seven, QUOTIENT),
+        scan_claim(result),
     ]
+
+
+def scan_claim(result: "Result") -> Claim:
+    """The scan is another order of the same sums."""
+    sentence = Text("The scan returns what the loop returns (largest difference)", "扫描与循环结果相同（最大差）")
+    why = Text(
+        "the same sums in another order; ± rounding of ⌈log₂ n⌉ rounds", "同样的和，次序不同；± ⌈log₂ n⌉ 轮的舍入"
+    )
+    slack = 16 * ROUNDING * (2 + math.log2(result.params.length))
+    return Claim("scan_equals_loop", sentence, result.comparison.scan, "<=", 0.0, why, slack)
 
 
 def generation_claims(result: "Result") -> list[Claim]:

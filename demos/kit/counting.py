@@ -30,14 +30,17 @@ class Count(TorchDispatchMode):
         self._kept: list[Any] = []  # an id is unique only while its tensor lives
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        formula, is_view = _kind(function)
+        result = function(*args, **kwargs) if kwargs else function(*args)
+        formula, work = _kind(function)
         if formula:
             self.flops += formula(*args, **(kwargs or {}), out_val=result)
-        waited = max((self._waited.get(id(tensor), 0) for tensor in _tensors(args)), default=0) + (not is_view)
-        for tensor in _tensors((result,)):
-            self._waited[id(tensor)] = waited
-        self.chain = max(self.chain, waited)
+        waited, known = 0, self._waited
+        for value in args:  # this runs once per operation: plain loops
+            for item in value if type(value) in (list, tuple) else (value,):
+                waited = max(waited, known.get(id(item), 0))
+        for tensor in result if type(result) in (list, tuple) else (result,):
+            known[id(tensor)] = waited + work
+        self.chain = max(self.chain, waited + work)
         self._kept.append(result)
         return result
 
@@ -63,10 +66,5 @@ def clock(run: Callable[[], Any], device: torch.device, repeats: int) -> Tensor:
 
 
 @functools.cache
-def _kind(function: Any) -> tuple[Callable[..., int] | None, bool]:
-    return flop_registry.get(function.overloadpacket), function.is_view
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    flat = [item for value in values for item in (value if isinstance(value, list | tuple) else (value,))]
-    return [item for item in flat if isinstance(item, Tensor)]
+def _kind(function: Any) -> tuple[Callable[..., int] | None, int]:
+    return flop_registry.get(function.overloadpacket), 0 if function.is_view else 1
