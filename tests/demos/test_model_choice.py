@@ -55,7 +55,7 @@ def test_the_answer_of_a_lookup_is_the_value_stored_with_the_key():
 
 def test_the_gru_is_pytorchs():
     weights, stream = untrained("gru", "motif"), torch.randn(2, 7, WIDTH, generator=LAB.generator(5))
-    oracle = torch.nn.utils.skip_init(torch.nn.GRU, WIDTH, WIDTH, batch_first=True)
+    oracle = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
     with torch.no_grad():
         oracle.weight_ih_l0.copy_(weights["incoming"].mT)
         oracle.weight_hh_l0.copy_(weights["recurrent"].mT)
