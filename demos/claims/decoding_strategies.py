@@ -108,9 +108,11 @@ def sampling_claims(result: "Result") -> list[Claim]:
     if params.temperature != 1:
         now, plain = entropy(result.distribution), entropy(result.cached[0].softmax(-1))
         sentence = Text("Entropy at this temperature minus that at 1", "此温度下的熵减去温度 1 的熵")
-        relation = ">=" if params.temperature > 1 else "<="
-        rises = Text(r"dH/dT = Var(z)/T³ ≥ 0; ± rounding", r"dH/dT = Var(z)/T³ ≥ 0；± 舍入误差")
-        made.append(Claim("temperature_raises_entropy", sentence, now - plain, relation, 0.0, rises, 64 * EPSILON))
+        relation = ">" if params.temperature > 1 else "<"
+        rises = Text(
+            r"dH/dT = Var(z)/T³ > 0 unless all logits are equal", r"只要 logits 不全相等，dH/dT = Var(z)/T³ > 0"
+        )
+        made.append(Claim("temperature_raises_entropy", sentence, now - plain, relation, 0.0, rises))
     return made
 
 
