@@ -62,8 +62,8 @@ class Result:
     cached: Tensor  # (step, symbol) logits while generating with a cache
     uncached: Tensor  # (step, symbol) the same without
     positions: tuple[list[int], list[int]]  # processed so far, with a cache and without
+    at_once: Tensor  # (step, symbol) the same again, from one pass over the finished text
     prompt: int  # its length
-    loss: float
 
 
 @stage(keep=4)
@@ -75,7 +75,7 @@ def train(lab: Lab, text: str) -> Reader:
     weights = new_weights(len(alphabet), generator)
     optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS[text], pct_start=0.1)
-    recent, order = 0.0, torch.empty(0)
+    order = torch.empty(0)
     lines = (symbols == alphabet.index("\n")).nonzero()[:-1]  # (line, 1) where a line begins
     ring = symbols.repeat(2)  # the last lines go on with the first
     for step in range(STEPS[text]):
@@ -91,12 +91,11 @@ def train(lab: Lab, text: str) -> Reader:
         torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
         optimizer.step()
         schedule.step()
-        recent += loss.item() / 20 if step >= STEPS[text] - 20 else 0.0
         if step % 5 == 0:
             lab.progress(step / STEPS[text], Text("Training a small model on a tale", "正在用一则小故事训练小模型"))
     middle = len(symbols) // 2
     trained = {name: weight.detach() for name, weight in weights.items()}
-    return Reader(trained, alphabet, symbols[middle : middle + CONTEXT], recent)
+    return Reader(trained, alphabet, symbols[middle : middle + CONTEXT])
 
 
 Rule = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -198,7 +197,7 @@ def sentences(lab: Lab, text: str, opening: str, width: int) -> list[tuple[float
 
 @stage(keep=16)
 @torch.no_grad()
-def greedy_twice(lab: Lab, text: str, opening: str) -> tuple[Tensor, Tensor, tuple[list[int], list[int]]]:
+def greedy_twice(lab: Lab, text: str, opening: str) -> tuple[Tensor, Tensor, Tensor, tuple[list[int], list[int]]]:
     """Greedy decoding with a KV cache and without: the logits of every step, and the positions processed so far."""
     reader = train(lab, text)
     seen = reader.encode(prompt(text, opening)).unsqueeze(0)  # (1, position)
@@ -211,7 +210,8 @@ def greedy_twice(lab: Lab, text: str, opening: str) -> tuple[Tensor, Tensor, tup
             row.append(scores[0, -1])
         newest = with_cache[:, -1:].argmax(-1)  # (1, 1)
         seen = torch.cat([seen, newest], dim=1)
-    return torch.stack(rows[0]), torch.stack(rows[1]), counts
+    at_once, _ = logits(reader.weights, seen[:, :-1])  # as in training: all prefixes are known
+    return torch.stack(rows[0]), torch.stack(rows[1]), at_once[0, -LONGEST:], counts
 
 
 @torch.no_grad()
@@ -237,7 +237,7 @@ def compute(params: Params, lab: Lab) -> Result:
     reader = train(lab, params.text)
     start, generator = reader.encode(prompt(*chosen)), lab.generator(params.seed)
     beams, exact = searches(lab, *chosen)
-    cached, uncached, positions = greedy_twice(lab, *chosen)
+    cached, uncached, at_once, positions = greedy_twice(lab, *chosen)
     return Result(
         params,
         reader.alphabet,
@@ -249,8 +249,8 @@ def compute(params: Params, lab: Lab) -> Result:
         cached=cached,
         uncached=uncached,
         positions=positions,
+        at_once=at_once,
         prompt=len(start),
-        loss=reader.loss,
     )
 
 

@@ -21,7 +21,6 @@ class Reader:
     weights: Weights
     alphabet: str
     passage: Tensor  # (position,) a piece of what it read, as symbols
-    loss: float  # mean of its last training steps, nats per character
 
     def encode(self, words: str) -> Tensor:
         """`words` as symbols (position,)."""
