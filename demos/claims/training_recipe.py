@@ -78,7 +78,7 @@ def warmup_claims(result: "Result") -> list[Claim]:
 def target_entropy(classes: int, epsilon: float) -> float:
     """Entropy of (1 − ε) one-hot + ε / K: the loss that smoothed labels cannot go below."""
     right, other = 1 - epsilon + epsilon / classes, epsilon / classes
-    return -right * math.log(right) - ((classes - 1) * other * math.log(other) if other else 0.0)
+    return -right * math.log(right) - ((classes - 1) * other * math.log(other) if other else 0.0) + 0.0
 
 
 def schedule_claims(result: "Result") -> list[Claim]:

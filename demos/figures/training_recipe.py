@@ -72,8 +72,8 @@ def loss_picture(result: "Result") -> Picture:
     return Picture(
         "loss",
         Text(
-            f"{names[0].en}: {counts[0]} of {seeds} seeds learn it; {names[1].en}: {counts[1]} of {seeds}",
-            f"{names[0].zh}：{seeds} 个种子里学会 {counts[0]} 个；{names[1].zh}：学会 {counts[1]} 个",
+            f"Seeds that learn it: {counts[0]} of {seeds} with {names[0].en}, {counts[1]} of {seeds} with {names[1].en}",
+            f"{seeds} 个种子里学会的个数：{names[0].zh} {counts[0]} 个，{names[1].zh} {counts[1]} 个",
         ),
         Text(
             f"Loss of the last 20 steps: {last[0]:.3f} with {names[0].en}, {last[1]:.3f} with {names[1].en}.",
@@ -114,8 +114,8 @@ def accuracy_picture(result: "Result") -> Picture:
                 Line(name_of(other, run), places, other.accuracy, GREY),
             ],
             Axis(Text("seed", "种子"), ticks=places.tolist()),
-            Axis(Text("accuracy", "正确率"), range=(0, 1.08)),
-            (Guide(1 / SYMBOLS, Text("chance", "瞎猜")),),
+            Axis(Text("accuracy (dotted: chance)", "正确率（点线：瞎猜）"), range=(0, 1.08)),
+            (Guide(1 / SYMBOLS, ""),),
         ),
     )
 
@@ -141,7 +141,9 @@ def norm_picture(result: "Result") -> Picture:
             f"Gradient norm of the first seed: largest {run.norms[:, 0].max():.2f}, last {run.norms[-1, 0]:.3f}.",
             f"第一个种子的梯度范数：最大 {run.norms[:, 0].max():.2f}，最后 {run.norms[-1, 0]:.3f}。",
         ),
-        charts.lines(series, Axis(Text("step", "步数")), Axis(Text("norm, rate", "范数、学习率"), log=True)),
+        charts.lines(
+            series, Axis(Text("step", "步数")), Axis(Text("norm, rate", "范数、学习率"), log=True, range=(1e-3, 30))
+        ),
     )
 
 
