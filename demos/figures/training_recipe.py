@@ -72,7 +72,7 @@ def loss_picture(result: "Result") -> Picture:
     return Picture(
         "loss",
         Text(
-            f"Seeds that learn it: {counts[0]} of {seeds} with {names[0].en}, {counts[1]} of {seeds} with {names[1].en}",
+            f"Seeds that learn: {counts[0]} of {seeds} with {names[0].en}, {counts[1]} of {seeds} with {names[1].en}",
             f"{seeds} 个种子里学会的个数：{names[0].zh} {counts[0]} 个，{names[1].zh} {counts[1]} 个",
         ),
         Text(
