@@ -230,7 +230,7 @@ def token_cost(_lab: Lab, context: int, width: int) -> Cost:
         query, key, value = (token @ new(width, 3 * width)).chunk(3, -1)  # (1, width) each
         keys, values = torch.cat([keys, key.unsqueeze(0)], 1), torch.cat([values, value.unsqueeze(0)], 1)
         attended = torch.bmm(torch.bmm(query.unsqueeze(0), keys.mT), values)  # (1, 1, width)
-        attended[0] @ new(width, width) @ new(width, 4 * width) @ new(4 * width, width)  # output projection, FFN
+        _ = attended[0] @ new(width, width) @ new(width, 4 * width) @ new(4 * width, width)  # projection, FFN
     weights = {"recurrent": new(width, 3 * width), "recurrent_bias": new(3 * width)}
     with FlopCounterMode(display=False) as recurrence:
         state = gru_step(weights, token @ new(width, 3 * width), new(1, width))

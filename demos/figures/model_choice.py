@@ -88,7 +88,9 @@ def seen_picture(result: "Result") -> Picture:
                 Line(Text("training", "训练"), places, [score.train_accuracy for score in scores.values()], BLUE),
                 Line(Text("new", "新样本"), places, [final(score, "motif") for score in scores.values()], ORANGE),
             ],
-            Axis(ticks=(0, 1, 2), tick_texts=list(MODELS.values())),
+            Axis(
+                range=(-0.5, 3.0), ticks=(0, 1, 2), tick_texts=list(MODELS.values())
+            ),  # room for the label at the right
             SHARE,
             (Guide(0.5, Text("chance", "瞎猜")),),
         ),

@@ -43,23 +43,27 @@ def loss_picture(result: "Result") -> Picture:
         Line(Text("training", "训练"), run.steps, run.train_loss, BLUE),
         Line(Text("validation", "验证"), run.steps, run.validation_loss, ORANGE),
     ]
-    if result.chosen is not result.plain:
+    params = result.params
+    if params.examples != 256 or params.dropout or params.decay or params.smoothing:
         name = Text("validation, N = 256, plain", "验证，N = 256，无正则")
         series.append(Line(name, run.steps, result.plain.validation_loss, GREY, dash="dot"))
-    if result.params.dropout or result.params.smoothing:
+    if params.dropout or params.smoothing:
         series.append(Line(Text("training as logged", "训练日志里的损失"), run.steps, run.logged, PURPLE, dash="dot"))
     guides = (
         Guide(math.log(2), Text("always 50 : 50", "永远 50 : 50")),
         Guide(FLOOR, Text("the true rule", "真规则")),
         Guide(result.params.look, "", vertical=True),
     )
-    step = result.params.look
+    figure = charts.lines(series, STEP, Axis(Text("loss (nats)", "损失（nat）")), guides)
+    for label in figure["layout"]["annotations"][:2]:
+        label["x"] = 0.97  # clear of the vertical line at the last step
+    step = params.look
     return Picture(
         "loss",
         Text(
-            f"Step {step}: training loss {train:.2f}, validation loss {validation:.2f}; its minimum was {low:.2f} "
+            f"Step {step}: training loss {train:.3f}, validation loss {validation:.2f}; its minimum was {low:.2f} "
             f"at step {at}",
-            f"第 {step} 步：训练损失 {train:.2f}，验证损失 {validation:.2f}；验证的最低点是第 {at} 步的 {low:.2f}",
+            f"第 {step} 步：训练损失 {train:.3f}，验证损失 {validation:.2f}；验证的最低点是第 {at} 步的 {low:.2f}",
         ),
         Text(
             f"Cross-entropy in nats, measured in evaluation mode. At step {step}: training {train:.3f}, validation "
@@ -67,7 +71,7 @@ def loss_picture(result: "Result") -> Picture:
             f"交叉熵，单位 nat，均在评估模式下测量。第 {step} 步：训练 {train:.3f}，验证 {validation:.3f}。"
             f"验证最低 {low:.3f}，在第 {at} 步；瞎猜 0.693；真规则 {FLOOR}。",
         ),
-        charts.lines(series, STEP, Axis(Text("loss (nats)", "损失（nat）")), guides),
+        figure,
     )
 
 
