@@ -33,10 +33,10 @@ class Config:
 
 
 def parameters(config: Config, experts: int | None = None) -> dict[str, int]:
-    """Parameters by part. With `experts`, as if every layer had that many."""
+    """Parameters by part. With `experts`, only that many of every layer: what one token uses."""
     d, kv, layers = config.width, config.kv_heads * config.head_width, config.layers
     experts = experts or config.experts
-    router = d * experts if config.experts > 1 else 0
+    router = d * config.experts if config.experts > 1 else 0  # it scores all of them in any case
     embedding = (config.vocabulary + config.positions) * d
     attention, two, gated = 2 * d * d + 2 * d * kv, 2 * d * config.hidden, 3 * d * config.hidden
     if config.family == "llama":  # no biases, RMSNorm, its own output matrix
