@@ -266,7 +266,7 @@ DEMO = Demo(
         options={name: Text(f"about {size}B", f"约 {size}B") for name, size in BILLIONS.items()},
         right=right_option,
         because=Text(
-            "Only the FFN exists eight times; attention and embeddings are shared. A token uses 2 of 8 FFNs: 12.9B in all.",
+            "Only the FFN exists eight times; the rest is shared. A token uses 2 of the 8 FFNs: 12.9B in all.",
             "只有 FFN 有八份，注意力和词嵌入是共用的。一个 token 只用 8 个 FFN 里的 2 个，合计 12.9B。",
         ),
     ),

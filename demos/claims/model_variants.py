@@ -46,8 +46,8 @@ def reach_claims(result: "Result") -> list[Claim]:
         return [*made, Claim("encoder_sees_both_sides", least, reach.min().item(), ">", ROUNDING, bound)]
     start = p if family == "prefix" else 0
     target = reach[-n:, -n:]
-    future = target.triu(1)[:, start:].max().item()
-    leak = Text("Poking a later token changes an earlier output by", "改动后面的 token，前面输出的变化")
+    future = target.triu(1)[:, start:].sum().item()  # what lies inside the prefix is no future
+    leak = Text("Poking a later token changes earlier outputs by", "改动后面的 token，前面输出的变化")
     made.append(Claim("the_future_does_not_leak", leak, future, "=", 0.0, MASKED))
     if family == "both":
         back = Text("Poking the target changes the encoder's outputs by", "改动目标端，编码器输出的变化")

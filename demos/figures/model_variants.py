@@ -110,7 +110,7 @@ def shared_picture(result: "Result") -> Picture:
     return Picture(
         "shared",
         Text(
-            f"{kv} K/V heads for 32 query heads: the cache is {cache:.3g} of MHA's, the FLOPs of the products {flops:.3g}",
+            f"{kv} K/V heads for 32 query heads: cache {cache:.3g} of MHA's, FLOPs of the products {flops:.3g}",
             f"32 个 query 头共用 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.3g}，乘积的 FLOPs 是 {flops:.3g}",
         ),
         Text(
