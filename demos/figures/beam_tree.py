@@ -37,7 +37,7 @@ def tree_picture(result: "Result") -> Picture:
     )
     for line, thickness in zip(figure["data"], (1.5, 2, 3.5), strict=True):
         line["line"]["width"] = thickness
-    figure["data"].append(letters(result, ranks, rows))
+    figure["data"].append(letters(result, beam, rows, ranks))
     figure["layout"]["yaxis"] |= {"range": [width - 0.4, -0.8], "showgrid": False, "zeroline": False}
     return Picture(
         "tree",
@@ -57,19 +57,17 @@ def tree_picture(result: "Result") -> Picture:
     )
 
 
-def letters(result: "Result", ranks: list[int], rows: list[list[int]]) -> dict[str, Any]:
-    """The character at each node; in a large tree at the winner's alone."""
-    length, width = result.params.length, result.params.beam
-    beam = result.beams[width]
-    everyone = length * width <= LABELLED
-    nodes = [(s, r) for s in range(length) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
-    shown = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
+def letters(result: "Result", beam: Search, rows: list[list[int]], ranks: list[int]) -> dict[str, Any]:
+    """The character of every prefix, or only of the winning ones where all would not fit."""
+    everyone = sum(map(len, rows)) <= LABELLED
+    nodes = [(s, r) for s in range(len(rows)) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
+    written = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
     return {
         "type": "scatter",
         "mode": "text",
         "x": charts.numbers([step + 1 for step, _ in nodes]),
         "y": charts.numbers([rows[step][rank] for step, rank in nodes]),
-        "text": [VISIBLE.get(letter, letter) for letter in shown],
+        "text": [VISIBLE.get(letter, letter) for letter in written],
         "textfont": {"size": 15},
         "textposition": "top center",
         "showlegend": False,
