@@ -1,6 +1,7 @@
 """Where memory and compute go: the FLOPs and bytes of a layer, of tiles, of checkpoints, and of published models."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from demos.claims.memory_and_compute import claims
 from demos.figures.memory_and_compute import pictures
 from demos.kit.contract import Demo, Prediction, Preset
-from demos.kit.counting import count
 from demos.kit.knobs import Choice, Spaced
 from demos.kit.lab import Lab
 from demos.kit.memory import Memory
@@ -19,6 +19,7 @@ from demos.kit.published import MODELS
 from demos.kit.stage import stage
 from language import Text, same
 
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 TILE = 32  # keys that the tiled attention looks at together
 KEPT = 0.9  # what dropout keeps
@@ -34,7 +35,7 @@ CONTEXTS = (1024, 4096, 16384, 131072)
 class Params:
     """The knobs."""
 
-    length: Annotated[int, Spaced((128, 256, 288, 384, 576, 768), label=Text("Sequence length n", "序列长度 n"))] = 128
+    length: Annotated[int, Spaced((128, 256, 288, 384, 576), label=Text("Sequence length n", "序列长度 n"))] = 128
     width: Annotated[int, Spaced((48, 96, 192), label=Text("Model width d", "模型宽度 d"))] = 96
     heads: Annotated[int, Spaced((1, 2, 3, 4, 6, 12), label=Text("Heads a", "头数 a"))] = 12
     precision: Annotated[str, Choice(PRECISIONS, label=Text("Precision", "精度"))] = "bf16"
@@ -54,12 +55,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer costs: FLOPs of its forward pass, bytes it keeps for the backward pass, and the n × n part."""
+    """What one layer costs: FLOPs of its forward pass, and bytes it keeps for the backward pass."""
 
     flops: int
-    square_flops: int
     kept: int
-    square_kept: int
+    square_kept: int  # of these, in n × n matrices
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,10 @@ def measure_layer(lab: Lab, length: int, width: int, heads: int, precision: str)
     """Run one layer and count what it computes and what it leaves behind for its backward pass."""
     x, (block,) = draw(lab, length, width, heads, precision, 1)
     x.requires_grad_()
-    query, key, value = x.detach().view(1, length, heads, -1).transpose(1, 2).expand(3, -1, -1, -1)
     with Memory() as memory:
         output = run_block(x, block)  # alive until the bytes are read, and with it all that its backward pass needs
     return Layer(
         flops=memory.flops,
-        square_flops=count(lambda: attention(query, key, value)).flops,
         kept=memory.now - output.nbytes + x.nbytes,  # the input is kept too; the output belongs to the next layer
         square_kept=sum(size for size, shape in memory.shapes() if shape == (heads, length, length)),
     )
@@ -172,16 +170,17 @@ def measure_tiles(lab: Lab, length: int, width: int, heads: int) -> Tiles:
     """Peak memory of attention with and without tiles, forward only, in fp32."""
     shape = 3, heads, length, width // heads
     query, key, value = lab.normal(*shape, generator=lab.generator(0))  # (head, position, feature) each
-    peaks = []
-    for attend in (attention, tiled_attention):
-        for n in (length // 2, length):
-            with torch.no_grad(), Memory() as memory:
-                attend(query[:, :n], key[:, :n], value[:, :n])
-            peaks.append(memory.peak)
-    flops = [count(lambda a=attend: a(query, key, value)).flops for attend in (attention, tiled_attention)]
-    oracle = F.scaled_dot_product_attention(query, key, value)
-    difference = (tiled_attention(query, key, value) - oracle).abs().max().item()
-    return Tiles(tuple(peaks[:2]), tuple(peaks[2:]), (flops[0], flops[1]), difference)
+
+    def run(attend: Attention, n: int) -> tuple[Memory, Tensor]:
+        with torch.no_grad(), Memory() as memory:
+            output = attend(query[:, :n], key[:, :n], value[:, :n])
+        return memory, output
+
+    (short, _), (naive, _) = run(attention, length // 2), run(attention, length)
+    (short_tiled, _), (tiled, output) = run(tiled_attention, length // 2), run(tiled_attention, length)
+    difference = (output - F.scaled_dot_product_attention(query, key, value)).abs().max().item()
+    peaks = (short.peak, naive.peak), (short_tiled.peak, tiled.peak)
+    return Tiles(*peaks, (naive.flops, tiled.flops), difference)
 
 
 def run_all(x: Tensor, blocks: list[Block]) -> Tensor:

@@ -46,7 +46,7 @@ def layer_claims(result: "Result") -> list[Claim]:
     )
     memory_share = Text("Share of these bytes in $n\\times n$ matrices", "这些字节中 $n\\times n$ 矩阵的占比")
     compute_share = Text("Share of the FLOPs in $n\\times n$ products", "FLOPs 中 $n\\times n$ 乘积的占比")
-    shares = layer.square_flops / layer.flops, layer.square_kept / layer.kept
+    shares = result.tiles.flops[0] / layer.flops, layer.square_kept / layer.kept
     expected = square / (linear + square)
     why_share = Text("the same formula without LayerNorm's statistics", "同一公式，不计 LayerNorm 的统计量")
     return [

@@ -29,7 +29,7 @@ def share_picture(result: "Result") -> Picture:
     n, d, a, e = params.length, params.width, params.heads, BYTES[params.precision]
     lengths = torch.logspace(3, 14, 89, base=2)
     square, linear = (2 * e + 1) * a * lengths, (16 * e + 2) * d
-    flops, kept = layer.square_flops / layer.flops, layer.square_kept / layer.kept
+    flops, kept = result.tiles.flops[0] / layer.flops, layer.square_kept / layer.kept
     series = [
         Line(Text("bytes", "字节"), lengths, square / (square + linear), ORANGE, dash="dot"),
         Line(Text("FLOPs", "FLOPs"), lengths, lengths / (lengths + 6 * d), BLUE, dash="dot"),

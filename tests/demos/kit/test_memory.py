@@ -56,7 +56,7 @@ def test_the_peak_is_that_of_pytorchs_allocator():
     events = sorted((e for e in results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns())
     now, peak = 0, 0
     for event in events:
-        now += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]  (missing in the stub)
+        now += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]
         peak = max(peak, now)
     with Memory() as memory:
         run()
