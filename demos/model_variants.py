@@ -153,10 +153,8 @@ def share_heads(lab: Lab, kv_heads: int, seed: int) -> Shared:
     key, value = all_keys[:kv_heads].clone(), all_values[:kv_heads].clone()  # (K/V head, position, feature)
     group = QUERY_HEADS // kv_heads
     output = grouped_attention(query, key, value)
-    copies = key.repeat_interleave(group, 0), value.repeat_interleave(group, 0)  # (query head, position, feature)
-    cycles = key.repeat(group, 1, 1), value.repeat(group, 1, 1)  # the wrong order of the same copies
-    repeated = F.scaled_dot_product_attention(query, copies[0], copies[1])
-    cycled = F.scaled_dot_product_attention(query, cycles[0], cycles[1])
+    repeated = F.scaled_dot_product_attention(query, key.repeat_interleave(group, 0), value.repeat_interleave(group, 0))
+    cycled = F.scaled_dot_product_attention(query, key.repeat(group, 1, 1), value.repeat(group, 1, 1))
     return Shared(
         cache=key.nbytes + value.nbytes,
         full_cache=all_keys.nbytes + all_values.nbytes,

@@ -66,7 +66,7 @@ def layer_claims(result: "Result") -> list[Claim]:
 
 def tile_claims(result: "Result") -> list[Claim]:
     """Naive attention is quadratic in memory, tiles are linear; neither numbers nor FLOPs change."""
-    tiles, n, a = result.tiles, result.params.length, result.params.heads
+    tiles, n, d, a = result.tiles, result.params.length, result.params.width, result.params.heads
     naive, tiled = tiles.naive[1] / tiles.naive[0], tiles.tiled[1] / tiles.tiled[0]
     quadratic = Text("Naive attention: doubling $n$ multiplies its peak by 4", "朴素注意力：$n$ 翻倍，峰值变为 4 倍")
     linear = Text("Attention in tiles: doubling $n$ multiplies its peak by 2", "分块注意力：$n$ 翻倍，峰值变为 2 倍")
@@ -77,14 +77,16 @@ def tile_claims(result: "Result") -> list[Claim]:
     flops = Text("Tiles need the same FLOPs in products (ratio)", "分块所需的乘积 FLOPs 不变（比值）")
     rounding = 100 * torch.finfo(torch.float32).eps * math.sqrt(n)
     why = Text("fp32 rounding of sums over n terms", "n 项求和的 fp32 舍入误差")
-    peak = Text(
-        "scores and weights live together: $2\\cdot4\\,an^2$ bytes in fp32",
-        "分数与权重同时存在：fp32 下 $2\\cdot4\\,an^2$ 字节",
+    peak = Text("Peak bytes of naive attention (fp32)", "朴素注意力的峰值字节（fp32）")
+    why_peak = Text(
+        "scores and weights live together, $2\\cdot4an^2$; or, if larger, weights and output, $4an^2+4nd$",
+        "分数与权重同时存在，$2\\cdot4an^2$；权重加输出 $4an^2+4nd$ 更大时取后者",
     )
     of_tiles = Text("n queries against a tile of 32 keys", "n 个 query 对 32 个 key 的一块")
     return [
-        Claim("naive_peak", peak, tiles.naive[1], "=", 8 * a * n * n, EXACT),
-        Claim("naive_is_quadratic", quadratic, naive, "=", 4.0, same("$n^2$"), 1e-9),
+        Claim("naive_peak", peak, tiles.naive[1], "=", 4 * a * n * n + max(4 * a * n * n, 4 * n * d), why_peak),
+        # below that length the output, linear in n, is larger than the scores
+        *([Claim("naive_is_quadratic", quadratic, naive, "=", 4.0, same("$n^2$"), 1e-9)] if a * n >= 2 * d else []),
         Claim("tiles_are_linear", linear, tiled, "=", 2.0, of_tiles, 1e-9),
         Claim("tiles_are_exact", right, tiles.difference, "<=", 0.0, why, rounding),
         Claim("tiles_save_no_flops", flops, tiles.flops[1] / tiles.flops[0], "=", 1.0, EXACT),
