@@ -23,10 +23,10 @@ QUERY_HEADS, HEAD_WIDTH, POSITIONS = 32, 8, 16  # the attention whose key and va
 EXPERT_WIDTH, TRIALS = 16, 64
 BATCHES = powers_of_two(1, 256)
 FAMILIES = {
-    "encoder": Text("encoder only (BERT)", "只有编码器（BERT）"),
-    "decoder": Text("decoder only (GPT)", "只有解码器（GPT）"),
+    "encoder": Text("encoder (BERT)", "编码器（BERT）"),
+    "decoder": Text("decoder (GPT)", "解码器（GPT）"),
     "prefix": Text("prefix LM", "前缀 LM"),
-    "both": Text("encoder–decoder (T5)", "编码器–解码器（T5）"),
+    "both": Text("both (T5)", "两者都有（T5）"),
 }
 
 

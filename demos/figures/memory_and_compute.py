@@ -1,6 +1,7 @@
 """The figures of `memory_and_compute`."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +22,13 @@ COUNTED, LENGTH = Text("counted", "实测"), Text("sequence length n", "序列�
 def pictures(result: "Result") -> list[Picture]:
     """The n × n part of a layer, attention in tiles, checkpoints, and the bill of a published model."""
     return [share_picture(result), tile_picture(result), checkpoint_picture(result), bill_picture(result)]
+
+
+def draw(series: list[Line], x: Axis, y: Axis, guides: Sequence[Guide] = ()) -> dict[str, Any]:
+    """Lines whose last one shares its name with the one before, and so needs no place in the legend."""
+    figure = charts.lines(series, x, y, guides)
+    figure["data"][-1]["showlegend"] = False
+    return figure
 
 
 def share_picture(result: "Result") -> Picture:
@@ -50,11 +58,11 @@ def share_picture(result: "Result") -> Picture:
             f"n × n 部分的占比随长度的变化；{n} 处实测：{layer.flops:,} FLOPs 的 {flops:.3f}，"
             f"{layer.kept:,} 字节的 {kept:.3f}。",
         ),
-        charts.lines(
+        draw(
             series,
             Axis(LENGTH, log=True, ticks=(16, 128, 1024, 8192)),
             Axis(Text("share of the n × n part", "n × n 部分的占比"), range=(0, 1)),
-            [Guide(6 * d, f"6d = {6 * d}", vertical=True)],
+            [Guide(6 * d, "", vertical=True)],
         ),
     )
 
@@ -62,7 +70,7 @@ def share_picture(result: "Result") -> Picture:
 def tile_picture(result: "Result") -> Picture:
     """Peak memory of attention against the length: formulas, and two lengths just run."""
     n, tiles = result.params.length, result.tiles
-    lengths = torch.tensor([32.0, 32768.0])
+    lengths = torch.tensor([32.0, 8192.0])
     naive, tiled = tiles.naive[1], tiles.tiled[1]
     series = [
         Line(Text("naive, ∝ n²", "朴素，∝ n²"), lengths, naive / MIB * (lengths / n) ** 2, ORANGE, dash="dot"),
@@ -83,9 +91,9 @@ def tile_picture(result: "Result") -> Picture:
             f"峰值内存随长度的变化（对数轴）；长度 {n // 2} 和 {n} 处，朴素 {tiles.naive[0]:,} 和 {naive:,} 字节，"
             f"分块 {tiles.tiled[0]:,} 和 {tiled:,} 字节。",
         ),
-        charts.lines(
+        draw(
             series,
-            Axis(LENGTH, log=True, ticks=(32, 256, 2048, 16384)),
+            Axis(LENGTH, log=True, ticks=(32, 128, 512, 2048, 8192)),
             Axis(Text("peak (MiB, fp32)", "峰值（MiB，fp32）"), log=True),
         ),
     )
@@ -96,7 +104,7 @@ def checkpoint_picture(result: "Result") -> Picture:
     layers, group, steps = result.params.layers, result.params.group, result.steps
     names = {
         0: Text("keep all", "全部保存"),
-        group: Text(f"every {group}", f"每 {group} 层"),
+        group: Text(f"every {group} layers", f"每 {group} 层"),
         1: Text("every layer", "每层"),
     }
     peaks = {key: steps[key].peak / 1024 for key in sorted(steps)}

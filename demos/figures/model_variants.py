@@ -81,6 +81,13 @@ def reach_picture(result: "Result") -> Picture:
         ),
     }
     ticks = list(range(0, size, 2 if size <= 12 else 4))
+    figure = charts.heatmap(
+        reacts,
+        Axis(Text("poked token", "被改动的 token"), ticks=ticks),
+        Axis(Text("output that reacts", "有反应的输出"), ticks=ticks),
+        limits=(0, 1),
+    )
+    figure["data"][0]["showscale"] = False  # a cell reacts or does not
     return Picture(
         "reach",
         titles[family],
@@ -88,12 +95,7 @@ def reach_picture(result: "Result") -> Picture:
             f"Grid of {size} outputs by {size} poked tokens; {pairs} cells are filled.",
             f"{size} 个输出乘 {size} 个被改动的 token 的网格，{pairs} 格有反应。",
         ),
-        charts.heatmap(
-            reacts,
-            Axis(Text("poked token", "被改动的 token"), ticks=ticks),
-            Axis(Text("output that reacts", "有反应的输出"), ticks=ticks),
-            limits=(0, 1),
-        ),
+        figure,
     )
 
 
@@ -107,21 +109,23 @@ def shared_picture(result: "Result") -> Picture:
         Line(COUNTED, [kv], [flops], BLUE, markers=True),
         Line(COUNTED, [kv], [cache], ORANGE, markers=True),
     ]
+    figure = charts.lines(
+        series,
+        Axis(Text("K/V heads (1: MQA, 32: MHA)", "K/V 头数（1：MQA，32：MHA）"), log=True, ticks=HEADS),
+        Axis(Text("relative to MHA", "相对 MHA"), range=(0, 1.1)),
+    )
+    figure["data"][-1]["showlegend"] = False  # it shares its name with the one before
     return Picture(
         "shared",
         Text(
-            f"{kv} K/V heads for 32 query heads: cache {cache:.3g} of MHA's, FLOPs of the products {flops:.3g}",
-            f"32 个 query 头共用 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.3g}，乘积的 FLOPs 是 {flops:.3g}",
+            f"{kv} K/V heads for 32 query heads: {cache:.0%} of the cache of MHA, {flops:.0%} of the FLOPs of its products",
+            f"32 个 query 头共用 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.0%}，乘积的 FLOPs 是 {flops:.0%}",
         ),
         Text(
             f"Cache and FLOPs relative to 32 K/V heads; at {kv}: {cache:.4f} and {flops:.4f}.",
             f"相对 32 个 K/V 头的缓存和 FLOPs；{kv} 个时为 {cache:.4f} 和 {flops:.4f}。",
         ),
-        charts.lines(
-            series,
-            Axis(Text("K/V heads (1: MQA, 32: MHA)", "K/V 头数（1：MQA，32：MHA）"), log=True, ticks=HEADS),
-            Axis(Text("relative to MHA", "相对 MHA"), range=(0, 1.1)),
-        ),
+        figure,
     )
 
 
@@ -138,8 +142,8 @@ def expert_picture(result: "Result") -> Picture:
     return Picture(
         "experts",
         Text(
-            f"One token needs {k} of {e} experts, a batch of {t} needs {touched:.1f} on average",
-            f"一个 token 只用 {e} 个专家中的 {k} 个，{t} 个 token 的 batch 平均用到 {touched:.1f} 个",
+            f"One token needs {k} of {e} experts, a batch of {t} needs {touched:.2f} on average",
+            f"一个 token 只用 {e} 个专家中的 {k} 个，{t} 个 token 的 batch 平均用到 {touched:.2f} 个",
         ),
         Text(
             f"Experts needed against batch size; at {t} tokens {touched:.3f} of {e}.",
