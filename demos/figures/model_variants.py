@@ -118,7 +118,7 @@ def shared_picture(result: "Result") -> Picture:
     return Picture(
         "shared",
         Text(
-            f"{kv} K/V heads for 32 query heads: {cache:.0%} of the cache of MHA, {flops:.0%} of the FLOPs of its products",
+            f"{kv} K/V heads for 32 query heads: {cache:.0%} of MHA's cache, {flops:.0%} of the FLOPs of its products",
             f"32 个 query 头共用 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.0%}，乘积的 FLOPs 是 {flops:.0%}",
         ),
         Text(
