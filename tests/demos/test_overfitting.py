@@ -42,7 +42,10 @@ def claimed(params: Params, **changes: object) -> dict[str, bool]:
 
 
 def test_fifteen_percent_of_labels_are_flipped_and_the_rest_follow_the_rule():
-    _, labels, flip = demo.examples(20_000, 3, LAB.generator(5))
+    sequences, labels, flip = demo.examples(20_000, 3, LAB.generator(5))
+    hidden = torch.randn(16, generator=LAB.generator(3))
+    rule = (hidden - hidden.mean())[sequences].sum(-1) > 0
+    assert torch.equal(labels.bool() != rule, flip)
     assert flip.float().mean().item() == pytest.approx(0.15, abs=5 * math.sqrt(0.15 * 0.85 / 20_000))
     assert (labels ^ flip.long()).float().mean().item() == pytest.approx(0.5, abs=0.1)
 
