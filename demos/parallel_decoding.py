@@ -172,13 +172,13 @@ def recomputed(weights: Weights, tokens: Tensor) -> Run:
 def jacobi(weights: Weights, start: Tensor, greedy: Tensor) -> Tensor:
     """Guess all tokens, correct all of them in one call from the guesses before, repeat until nothing changes."""
     guess, settled = torch.zeros_like(greedy), []
-    while True:
+    for _ in range(2 * greedy.shape[-1] + 2):  # far more than the T + 1 that a causal model needs
         inputs = torch.cat([start, guess[:, :-1]], dim=-1)  # (batch, position)
-        better = call(weights, inputs, Tally()).argmax(-1)  # (batch, position)
-        settled.append(better[0] == greedy[0])
-        if torch.equal(better, guess):
-            return torch.stack(settled)  # (pass, position)
-        guess = better
+        before, guess = guess, call(weights, inputs, Tally()).argmax(-1)  # (batch, position)
+        settled.append(guess[0] == greedy[0])
+        if torch.equal(before, guess):
+            break
+    return torch.stack(settled)  # (pass, position)
 
 
 def speculate(weights: Weights, tokens: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

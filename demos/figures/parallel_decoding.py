@@ -56,17 +56,21 @@ def call_picture(result: "Result") -> Picture:
     )
 
 
+def relative_costs(result: "Result") -> tuple[list[Text], torch.Tensor]:
+    """What each cost is called, and each schedule's share of it with one parallel pass as the unit."""
+    runs, names = result.runs, [Text("calls in a row", "先后调用"), Text("multiply-adds", "乘加次数")]
+    tallies = [run.tally for run in (runs.parallel, runs.cached, runs.uncached)]
+    costs = [[float(tally.calls), float(tally.multiply_adds)] for tally in tallies]
+    if result.times:
+        costs = [[*row, seconds] for row, seconds in zip(costs, result.times, strict=False)]
+        names.append(Text("time", "用时"))
+    ratio = torch.tensor(costs, dtype=torch.float64)  # (schedule, cost)
+    return names, ratio / ratio[0]
+
+
 def cost_picture(result: "Result") -> Picture:
     """Everything relative to one parallel pass."""
-    runs, names = result.runs, [Text("calls in a row", "先后调用"), Text("multiply-adds", "乘加次数")]
-    costs = torch.tensor(
-        [[run.tally.calls, run.tally.multiply_adds] for run in (runs.parallel, runs.cached, runs.uncached)],
-        dtype=torch.float64,
-    )  # (schedule, cost)
-    if result.times:
-        costs = torch.cat([costs, torch.tensor(result.times[:3], dtype=torch.float64).unsqueeze(1)], dim=1)
-        names.append(Text("time", "用时"))
-    ratio = costs / costs[0]
+    names, ratio = relative_costs(result)
     places = torch.arange(len(names))
     series = [
         Line(name, places, row, color)

@@ -23,8 +23,8 @@ CHINESE = (
     "编码器和解码器都使用注意力。解码器使用掩码，编码器不使用掩码。训练模型，也就是训练注意力。"
 )
 STARTS = {
-    "end": Text("with </w>", "带 </w>"),
-    "inside": Text("with ##", "带 ##"),
+    "end": Text("+ </w>", "带 </w>"),
+    "inside": Text("+ ##", "带 ##"),
     "bytes": Text("bytes", "字节"),
 }
 RULES = {
@@ -168,9 +168,9 @@ def first_picture(result: "Result") -> Picture:
             f"第一次合并：最频繁的是 {often}（{n} 次），比值选 {rare}（{few} 次），似然增量选 {likely}（{m} 次）",
         ),
         Text(
-            f"Bars of three scores for {len(shortlist)} pairs, each relative to its best: frequency prefers {often}, "
+            f"Bars of three scores for {len(shortlist)} pairs, each relative to its best: the count prefers {often}, "
             f"the ratio {rare}, the gain {likely}.",
-            f"{len(shortlist)} 对的三种得分（各以该规则的最高分为 1）：频率最高的是 {often}，比值最高的是 {rare}，"
+            f"{len(shortlist)} 对的三种得分（各以该规则的最高分为 1）：次数最多的是 {often}，比值最高的是 {rare}，"
             f"似然增量最高的是 {likely}。",
         ),
         charts.bars(
@@ -202,15 +202,15 @@ def length_picture(result: "Result") -> Picture:
     return Picture(
         "length",
         Text(
-            f"After {merges} merges, {result.tokens} tokens have become {now['frequency']} by frequency, "
+            f"After {merges} merges, {result.tokens} tokens have become {now['frequency']} by count, "
             f"{now['ratio']} by the ratio, {now['gain']} by likelihood",
-            f"合并 {merges} 次，{result.tokens} 个 token 按频率变成 {now['frequency']} 个，按比值 {now['ratio']} 个，"
+            f"合并 {merges} 次，{result.tokens} 个 token 按次数变成 {now['frequency']} 个，按比值 {now['ratio']} 个，"
             f"按似然增量 {now['gain']} 个",
         ),
         Text(
-            f"Three falling lines from {result.tokens} tokens; at {merges} merges {now['frequency']} by frequency, "
+            f"Three falling lines from {result.tokens} tokens; at {merges} merges {now['frequency']} by count, "
             f"{now['ratio']} by the ratio, {now['gain']} by the likelihood gain.",
-            f"三条从 {result.tokens} 下降的线；合并 {merges} 次时，按频率 {now['frequency']}，按比值 {now['ratio']}，"
+            f"三条从 {result.tokens} 下降的线；合并 {merges} 次时，按次数 {now['frequency']}，按比值 {now['ratio']}，"
             f"按似然增量 {now['gain']}。",
         ),
         figure,

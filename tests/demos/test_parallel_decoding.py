@@ -71,6 +71,12 @@ def test_without_a_cache_greedy_decoding_chooses_the_same_tokens():
     assert torch.equal(text, demo.generate(weights, START, 40)[0])
 
 
+def test_another_seed_is_another_decoder():
+    one, other = demo.draw(LAB, 0), demo.draw(LAB, 1)
+    assert not torch.equal(one.embeddings, other.embeddings)
+    assert not torch.equal(result(seed=0).runs.tokens, result(seed=1).runs.tokens)
+
+
 def test_each_jacobi_pass_settles_at_least_one_more_token():
     settled = result(seed=4).runs.settled
     for done, row in enumerate(settled, start=1):

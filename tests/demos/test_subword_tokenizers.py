@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -202,6 +202,7 @@ texts = st.text(st.sampled_from("aabbcdé 注意力😀×3.</w>#"), max_size=80)
 
 @settings(max_examples=120, deadline=None)
 @given(texts, texts, st.sampled_from(list(demo.RULES)), st.sampled_from(list(demo.STARTS)), st.booleans())
+@example("aaaa×3 aaa ab", "aaaaa", "frequency", "bytes", False)
 def test_every_claim_holds_for_any_text(text: str, word: str, rule: str, start: str, isolate: bool):
     for merges in (0, 7, 40):
         outcome = runner.run(demo.DEMO, Params(text, word[:16], rule, merges, start, isolate), LAB)
