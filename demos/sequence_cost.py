@@ -105,7 +105,7 @@ def gru(x: Tensor, from_input: Tensor, from_state: Tensor) -> Tensor:
         reset_in, update_in, new_in = entering.chunk(3, -1)  # (1, feature) each
         reset, update, new = (state @ from_state).chunk(3, -1)
         keep = (update_in + update).sigmoid()
-        state = (1 - keep) * (new_in + (reset_in + reset).sigmoid() * new).tanh() + keep * state
+        state = (new_in + (reset_in + reset).sigmoid() * new).tanh().lerp(state, keep)  # keep = 1: the old state
         states.append(state)
     return torch.cat(states)  # (position, feature)
 
