@@ -52,7 +52,10 @@ def demo(name: str) -> Demo:
 
 
 @pytest.fixture(
-    params=[pytest.param(PATIENCE, id="everyday"), pytest.param(math.inf, id="sweep", marks=pytest.mark.sweep)]
+    params=[
+        pytest.param(PATIENCE, id="everyday"),
+        pytest.param(math.inf, id="sweep", marks=[pytest.mark.sweep, pytest.mark.timeout(1500)]),
+    ]
 )
 def patience(request: pytest.FixtureRequest) -> float:
     return request.param
