@@ -124,7 +124,7 @@ def jacobi_picture(result: "Result") -> Picture:
         "jacobi",
         Text(
             f"Guess all, correct all in each pass: {first} parallel passes give the greedy text of {tokens} steps",
-            f"先全部瞎猜，每次前向再同时改正：{first} 次就得到逐个生成要 {tokens} 步的贪心结果",
+            f"先把 token 全猜一遍，每次前向同时改正：{first} 次就得到逐个生成要 {tokens} 步的贪心结果",
         ),
         Text(
             f"Grid of {passes} passes by {tokens} positions; filled cells equal the greedy text, all of them from pass "
