@@ -82,7 +82,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         context = chromium.new_context(
             locale=LOCALES[language],
             color_scheme=theme,
-            viewport={"width": width, "height": 900},
+            viewport={"width": width, "height": 1400},
         )
         watches.append(Watch(context, server))
         page = context.new_page()

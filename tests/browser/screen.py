@@ -67,7 +67,10 @@ def plain(words: str) -> str:
 
 
 def figures(page: Page) -> Locator:
-    """Every chart that is drawn."""
+    """Every chart that is drawn; one out of sight waits until it comes into sight, so the first is brought there."""
+    cells = page.locator(".viva-cell")
+    if cells.count():
+        cells.first.scroll_into_view_if_needed()
     return page.locator(".viva-graph:has(.main-svg)")
 
 
