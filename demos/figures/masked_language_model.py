@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from demos.claims.masked_language_model import CHANCE, KEPT, answering, floor, standard_error
+from demos.claims.masked_language_model import CHANCE, KEPT, answering, floor, leaks, paths, standard_error
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
@@ -68,7 +68,7 @@ def loss_title(result: "Result", loss: float, lowest: float) -> Text:
             f"The words are random, yet the loss falls to {loss:.2g}: the hidden word leaks",
             f"词是随机的，损失却降到 {loss:.2g}：被遮住的词泄漏了",
         )
-    if result.moved[-1, answering(result.params), result.params.position] > 0:
+    if leaks(result.params):
         return Text(
             f"The loss stays at {loss:.2f}: a path to the hidden word exists, this training has not found it",
             f"损失停在 {loss:.2f}：通向被遮住的词的通路存在，只是这次训练没有找到",
@@ -84,12 +84,12 @@ def reach_picture(result: "Result") -> Picture:
     row, hidden = answering(result.params), result.params.position
     moved = result.moved[:, row]  # (layer, word)
     first, last = moved[0, hidden].item(), moved[-1, hidden].item()
-    if last == 0:
+    if not leaks(result.params):
         title = Text(
             f"No path: word {hidden} cannot reach the row that has to name it (0 in every layer)",
             f"没有通路：第 {hidden} 个词到不了要说出它的那一行（每层都是 0）",
         )
-    elif first == 0:
+    elif not paths(result.params)[0, row, hidden]:
         title = Text(
             f"Word {hidden} comes back: row {row} is blind to it after layer 1, and sees it later, through the others",
             f"第 {hidden} 个词绕了回来：第 1 层之后第 {row} 行还看不到它，之后经别的词看到了",

@@ -126,7 +126,7 @@ def test_a_mask_that_hides_nothing_from_the_input_is_noticed(monkeypatch: pytest
     moved = demo.reach(untrained(1), words()[0], HIDDEN, "mask")
     broken = SimpleNamespace(params=Params(method="mask", layers=1), moved=moved)
     failed = {claim.id for claim in path_claims(cast(Result, broken)) if not claim.holds}
-    assert failed == {"paths_as_predicted", "hidden_word_has_no_path"}
+    assert failed == {"no_path_no_influence", "hidden_word_has_no_path"}
 
 
 def test_a_column_that_is_not_hidden_is_noticed(monkeypatch: pytest.MonkeyPatch):
@@ -134,7 +134,7 @@ def test_a_column_that_is_not_hidden_is_noticed(monkeypatch: pytest.MonkeyPatch)
     moved = demo.reach(untrained(1), words()[0], HIDDEN, "column")
     broken = SimpleNamespace(params=Params(layers=1), moved=moved)
     failed = {claim.id for claim in path_claims(cast(Result, broken)) if not claim.holds}
-    assert failed == {"paths_as_predicted", "others_cannot_read_it"}
+    assert failed == {"no_path_no_influence", "others_cannot_read_it"}
 
 
 def test_a_training_stops_when_the_learner_leaves_and_is_not_remembered():
