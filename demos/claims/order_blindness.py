@@ -9,7 +9,7 @@ from demos.kit.contract import Claim
 from language import Text, same
 
 if TYPE_CHECKING:
-    from demos.order_blindness import Result
+    from demos.order_blindness import Result, Trial
 
 ROUNDING = Text("± rounding, measured against double precision", "± 舍入误差（与双精度对比测得）")
 
@@ -122,72 +122,44 @@ def prefix_claims(result: "Result") -> list[Claim]:
 
 def trial_claims(result: "Result") -> list[Claim]:
     """The order task: what cannot be learned, and what is."""
-    blind = result.trials["blind"]
+    trials = result.trials
     enough = Text("order is visible and the loss asks for it", "顺序看得到，损失也要求学会")
+    sinusoids = Text("Accuracy with sinusoids", "加正弦编码的正确率")
+    mask = Text("Accuracy with a causal mask and no encoding", "只加因果掩码、不加位置编码的正确率")
     return [
-        Claim(
-            "blind_encoder_guesses",
-            Text("No positions, no mask: accuracy on the order task", "不加位置也不加掩码：顺序任务的正确率"),
-            blind.accuracy,
-            "=",
-            0.5,
-            Text("every bag of tokens occurs with both labels", "每一袋 token 都以两种标签各出现一次"),
-            blind.undecided / 2,
-        ),
-        Claim(
-            "blind_loss_is_ln_two",
-            Text("… and its loss cannot fall below $\\ln 2$", "……损失也降不到 $\\ln 2$ 以下"),
-            blind.loss,
-            ">=",
-            math.log(2),
-            same("$-\\tfrac12(\\ln p+\\ln(1-p))\\ge\\ln2$"),
-            100 * torch.finfo(torch.float32).eps,
-        ),
-        Claim(
-            "sinusoids_learn_order",
-            Text("With sinusoids", "加正弦编码"),
-            result.trials["sinusoids"].accuracy,
-            ">",
-            0.9,
-            enough,
-        ),
-        Claim(
-            "mask_learns_order",
-            Text("With a causal mask and no encoding", "只加因果掩码，不加位置编码"),
-            result.trials["causal"].accuracy,
-            ">",
-            0.9,
-            enough,
-        ),
-        *last_output_claims(result),
+        *blind_claims(trials["blind"]),
+        Claim("sinusoids_learn_order", sinusoids, trials["sinusoids"].accuracy, ">", 0.9, enough),
+        Claim("mask_learns_order", mask, trials["causal"].accuracy, ">", 0.9, enough),
+        *last_output_claims(trials["causal_last"], trials["causal_last_two"]),
     ]
 
 
-def last_output_claims(result: "Result") -> list[Claim]:
-    """A causal mask of which only the last output is read: one layer sees a set and its last token."""
-    last, eighths = result.trials["causal_last"], 0.5 + 0.5 * 7 / 28
-    undone = Text("± 0.01 for what 250 steps leave undone", "± 250 步没学完的 0.01")
+def blind_claims(blind: "Trial") -> list[Claim]:
+    """Two sequences that look the same with opposite labels: a coin, and a loss of ln 2."""
+    guess = Text("Accuracy on the order task, no positions and no mask", "顺序任务的正确率，不加位置也不加掩码")
+    bags = Text("every bag of tokens occurs with both labels", "每一袋 token 都以两种标签各出现一次")
+    loss = Text("… and the loss cannot fall below $\\ln 2$", "……损失也降不到 $\\ln 2$ 以下")
+    mean, slack = same("$-\\tfrac12(\\ln p+\\ln(1-p))\\ge\\ln2$"), 100 * torch.finfo(torch.float32).eps
     return [
-        Claim(
-            "last_output_of_one_layer",
-            Text(
-                "The same mask, but only the last output of one layer is read", "同样的掩码，但只读一层的最后一个输出"
-            ),
-            last.accuracy,
-            "=",
-            eighths,
-            Text(
-                f"A or B stands last in 7 of 28 placements; else the rest is a set; {undone.en}",
-                f"28 种放法里有 7 种末位是 A 或 B，其余只看到一个集合；{undone.zh}",
-            ),
-            0.01 + last.undecided / 2,
-        ),
-        Claim(
-            "second_layer_reads_the_order",
-            Text("… and with two layers", "……换成两层"),
-            result.trials["causal_last_two"].accuracy,
-            ">",
-            eighths,
-            Text("more than one layer can reach", "超过一层能达到的上限"),
-        ),
+        Claim("blind_encoder_guesses", guess, blind.accuracy, "=", 0.5, bags, blind.undecided / 2),
+        Claim("blind_loss_is_ln_two", loss, blind.loss, ">=", math.log(2), mean, slack),
+    ]
+
+
+def last_output_claims(one: "Trial", two: "Trial") -> list[Claim]:
+    """What the last output knows: in one layer a set, from two layers on the order."""
+    expected = 0.5 + 0.5 * 7 / 28
+    single = Text(
+        "Accuracy with the mask if only the last output of one layer is read",
+        "有掩码、但只读一层的最后一个输出时的正确率",
+    )
+    why = Text(
+        "A or B stands last in 7 of 28 placements, else the rest is a set; ± 0.01 for what 250 steps leave undone",
+        "28 种放法里有 7 种末位是 A 或 B，其余只看到一个集合；± 250 步没学完的 0.01",
+    )
+    double, more = Text("… and with two layers", "……换成两层"), Text("more than one layer can reach", "超过一层的上限")
+    slack = 0.01 + one.undecided / 2
+    return [
+        Claim("last_output_of_one_layer", single, one.accuracy, "=", expected, why, slack),
+        Claim("second_layer_reads_the_order", double, two.accuracy, ">", expected, more),
     ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from demos.kit import charts
-from demos.kit.charts import BLUE, ORANGE, Axis, Guide, Line
+from demos.kit.charts import BLUE, GREEN, ORANGE, PURPLE, Axis, Guide, Line
 from demos.kit.contract import Picture
 from language import Text
 
@@ -80,7 +80,8 @@ def stands_picture(result: "Result") -> Picture:
     first = [int(number) for number in token[0].tolist()]
     texts = [[f"{number:.0f}" for number in row] for row in token.tolist()] if rows <= 8 else None
     x, y = numbered(Text("row inside the head", "头内的行号"), rows), numbered(Text("head", "头"), heads)
-    figure = charts.heatmap(token, x, y, limits=(0.0, rows), texts=texts)
+    figure = charts.heatmap(token, x, y, limits=(-1.5 * rows, rows), texts=texts)  # strong enough for white numbers
+    figure["data"][0]["showscale"] = False
     figure["layout"]["height"] = 130 + 24 * max(heads, 3)
     if first == list(range(1, rows + 1)):
         title = Text("With one head or one token nothing is out of place", "只有一个头或一个 token 时，没有数放错位置")
@@ -105,8 +106,7 @@ def overlap_picture(result: "Result") -> Picture:
     overlap, heads = result.overlap, result.params.heads
     mean = (overlap.sum() - overlap.trace()).item() / (heads * (heads - 1))
     axis = numbered(Text("head", "头"), heads)
-    texts = [[f"{share:.2f}" for share in row] for row in overlap.tolist()] if heads <= 4 else None
-    figure = charts.heatmap(overlap, axis, axis, limits=(0.0, 1.0), texts=texts)
+    figure = charts.heatmap(overlap, axis, axis, limits=(0.0, 1.0))
     figure["layout"]["height"] = 150 + 26 * max(heads, 4)
     if result.params.layout == "slices":
         title = Text(
@@ -131,22 +131,30 @@ def overlap_picture(result: "Result") -> Picture:
 
 def looks_picture(result: "Result") -> Picture:
     """Mean weight of every trained head on the symbols 0 to 3 back."""
-    looks = result.trained.looks  # (head, offset)
+    looks, back = result.trained.looks, torch.arange(result.trained.looks.shape[-1])  # (head, offset), (offset,)
     heads, listed = len(looks), [f"{weight:.2f}" for weight in looks.flatten().tolist()]
-    x = Axis(Text("symbols back", "往前数第几个符号"), ticks=range(4))
-    texts = [[f"{weight:.2f}" for weight in row] for row in looks.tolist()]
-    figure = charts.heatmap(looks, x, numbered(Text("head", "头"), heads), limits=(0.0, 1.0), texts=texts)
-    figure["layout"]["height"] = 130 + 34 * max(heads, 2)
-    one, two = looks[:, 1].max().item(), looks[:, 2].max().item()
+    series = [
+        Line(Text(f"head {head + 1}", f"第 {head + 1} 个头"), back, looks[head], color)
+        for head, color in zip(range(heads), (BLUE, ORANGE, GREEN, PURPLE), strict=False)
+    ]
+    top, at = looks.max(-1)
+    most = [(i + 1, int(offset), f"{share:.2f}") for i, (offset, share) in enumerate(zip(at, top, strict=True))]
+    figure = charts.bars(
+        series,
+        Axis(Text("symbols back", "往前数第几个符号"), ticks=back.tolist()),
+        Axis(Text("mean weight", "平均权重"), range=(0, 1.05)),
+    )
+    figure["layout"]["showlegend"] = True
+    figure["layout"]["margin"]["t"] = 36
     return Picture(
         "looks",
         Text(
-            f"{counted(heads, 'trained head')}: at most {one:.2f} of a head's weight is 1 back, {two:.2f} is 2 back",
-            f"训练好的 {heads} 个头看哪里：前 1 个符号上的权重最高 {one:.2f}，前 2 个最高 {two:.2f}",
+            "Where the trained heads look most: " + ", ".join(f"head {i} at {o} back ({w})" for i, o, w in most),
+            "训练好的头主要看哪里：" + "，".join(f"第 {i} 个头看前 {o} 个（{w}）" for i, o, w in most),
         ),
         Text(
-            f"Heat map of {heads} by 4 weights, head by head: {', '.join(listed)}.",
-            f"{heads} × 4 个权重的热力图，逐头为：{'、'.join(listed)}。",
+            f"Bars of {heads} by 4 weights, head by head: {', '.join(listed)}.",
+            f"{heads} × 4 个权重的条形图，逐头为：{'、'.join(listed)}。",
         ),
         figure,
     )
@@ -157,7 +165,8 @@ def ablation_picture(result: "Result") -> Picture:
     trained = result.trained
     rows, heads = torch.cat([trained.intact.unsqueeze(0), trained.ablated]), len(trained.ablated)  # (state, target)
     names = [Text("all", "全部"), *[Text(f"no {i + 1}", f"去掉 {i + 1}") for i in range(heads)]]
-    x = Axis(Text("heads that are left", "留下的头"), ticks=range(heads + 1), tick_texts=names)
+    room = (-0.6, heads + 1.0)  # for the word beside the guide
+    x = Axis(Text("heads that are left", "留下的头"), range=room, ticks=range(heads + 1), tick_texts=names)
     y = Axis(Text("accuracy", "正确率"), range=(0, 1.08))
     series = [
         Line(Text("1 back", "前 1 个"), torch.arange(heads + 1), rows[:, 0], BLUE),

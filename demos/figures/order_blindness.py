@@ -29,6 +29,7 @@ NAMES = {
     "causal_last": Text("mask, last output", "掩码，读末位"),
     "causal_last_two": Text("the same, 2 layers", "同上，2 层"),
 }
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 FEATURES = Axis(Text("feature", "特征"), ticks=(0, 8, 16, 24))
 
 
@@ -38,8 +39,11 @@ def pictures(result: "Result") -> list[Picture]:
 
 
 def shown(difference: float) -> str:
-    """A difference for a title: 0, 2e-07, 1.3."""
-    return "0" if difference == 0 else f"{difference:.2g}"
+    """A difference for a title: 0, 1.4×10⁻⁶, 1.3."""
+    digits, _, exponent = f"{difference:.1e}".partition("e-")
+    if difference >= 1e-3 or difference == 0:
+        return f"{difference:.2g}"
+    return f"{digits}×10⁻{exponent.lstrip('0').translate(SUPERSCRIPTS)}"
 
 
 def word_picture(result: "Result") -> Picture:
@@ -48,6 +52,7 @@ def word_picture(result: "Result") -> Picture:
     rows = torch.stack([result.outputs, result.reordered, gap], dim=1).flatten(0, 1)[:-1]  # (3 · word − 1, width)
     centres = [3 * place + 0.5 for place in range(count)]
     figure = charts.heatmap(rows, FEATURES, Axis(ticks=centres, tick_texts=result.words), diverging=True)
+    figure["data"][0]["ygap"] = 2  # so that two equal rows still look like two
     figure["layout"]["height"] = 110 + 20 * len(rows)
     apart = shown(result.broken)
     if not result.moved:
