@@ -50,6 +50,7 @@ def deaf_sliders(page: Page) -> list[str]:
     return [f"none of {sliders.count()} sliders changes the demo"]
 
 
+@pytest.mark.timeout(900)  # thirty-five pages, and some demos train a model first
 @pytest.mark.parametrize(("language", "width", "theme"), [("en", 390, "light"), ("zh", 1280, "dark")])
 def test_every_question_page_is_without_flaw(serve: Serve, visit: Visit, language: str, width: int, theme: str):
     questions = bank.load().questions
