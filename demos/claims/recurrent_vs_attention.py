@@ -134,19 +134,29 @@ def recall_claims(result: "Result") -> list[Claim]:
     made = [
         Claim(
             "attention_recalls",
-            Text(f"Attention names the first of {length} tokens", f"注意力说出 {length} 个 token 里的第一个"),
+            Text(
+                f"Accuracy of attention at naming the first of {length} tokens",
+                f"注意力说出 {length} 个 token 里第一个的正确率",
+            ),
             accuracy["attention"],
             ">",
             0.95,
             reached,
         ),
-        Claim("rnn_does_not_recall", Text("The simple RNN", "普通 RNN"), accuracy["rnn"], "<", 0.3, starved),
+        Claim(
+            "rnn_does_not_recall",
+            Text("Accuracy of the simple RNN", "普通 RNN 的正确率"),
+            accuracy["rnn"],
+            "<",
+            0.3,
+            starved,
+        ),
     ]
     if length >= 20:
-        closed = Text("The LSTM with forget bias 0", "遗忘门偏置 0 的 LSTM")
+        closed = Text("Accuracy of the LSTM with forget bias 0", "遗忘门偏置 0 的 LSTM 的正确率")
         made.append(Claim("closed_lstm_does_not_recall", closed, accuracy["lstm_0"], "<", 0.3, starved))
     if length <= 40:
-        opened = Text("The LSTM with forget bias 4", "遗忘门偏置 4 的 LSTM")
+        opened = Text("Accuracy of the LSTM with forget bias 4", "遗忘门偏置 4 的 LSTM 的正确率")
         made.append(Claim("open_lstm_recalls", opened, accuracy["lstm_4"], ">", 0.95, carried))
     return made
 
