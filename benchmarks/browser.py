@@ -48,8 +48,8 @@ class Tab:
         self._run_id = ""
         self._sliders: dict[str, tuple[Slider, str]] = {}  # by key, with the slider's fragment
         self._ranges: dict[str, tuple[str, dict[str, Any], str]] = {}  # by key: widget id, what it shows, fragment
-        self._charts: dict[str, tuple[str, str]] = {}  # by key: widget id, fragment
-        self._reports: dict[str, dict[str, Any]] = {}  # by widget id: what was reported so far
+        self._charts: dict[str, tuple[str, int, str]] = {}  # by key: widget id, version of the knobs, fragment
+        self._turns = 0
         self._states: dict[str, WidgetState] = {}
 
     async def load(self) -> Run:
@@ -62,7 +62,6 @@ class Tab:
         self._sliders.clear()
         self._ranges.clear()
         self._charts.clear()
-        self._reports.clear()
         self._states.clear()
         return await self._run("")
 
@@ -79,14 +78,13 @@ class Tab:
         return await self._run(self._sliders[key][1])
 
     async def _move_range(self, widget: str, shown: dict[str, Any], fragment: str, position: int) -> Run:
-        """Report like `live_range.js`: to the charts that the range moves if they are there, else by itself."""
+        """Report as the page does: through the charts that the range moves if they are there, else by itself."""
         value = shown["steps"][position] if shown["steps"] else shown["min"] + position * shown["step"]
-        name = "value"
+        state = {"value": value}
         if shown["charts"] in self._charts:
-            widget, fragment = self._charts[shown["charts"]]
-            name = shown["name"]
-        state = self._reports.setdefault(widget, {})
-        state[name] = value
+            widget, version, fragment = self._charts[shown["charts"]]
+            self._turns += 1
+            state = {"turns": {"number": self._turns, "version": version, "values": {shown["name"]: value}}}
         self._states[widget] = WidgetState(id=widget, json_value=json.dumps(state))
         return await self._run(fragment)
 
@@ -148,7 +146,7 @@ class Tab:
         if component.component_name == "live_range":
             self._ranges[key] = (component.id, json.loads(component.bytes), delta.fragment_id)
         if component.component_name == "live_chart":
-            self._charts[key] = (component.id, delta.fragment_id)
+            self._charts[key] = (component.id, json.loads(component.bytes)["version"], delta.fragment_id)
         for slider in sliders(element):
             self._sliders[slider.key] = (slider, delta.fragment_id)
             if slider.id not in self._states or slider.forced:

@@ -1,13 +1,13 @@
 """The figures of a demo: a title says what to see, an alt text says it to who cannot see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
 from components import memory, session
-from components.live_chart import Drawing, live_charts
+from components.live_chart import Drawing, Follow, live_charts
 from demos.kit.contract import Picture
-from language import Text, resolved
+from language import Language, Text, resolved
 
 PLAIN = "plain_controls"  # the setting of learners whose browser blocks scripts
 CONFIG = {"displayModeBar": False, "scrollZoom": False}
@@ -22,20 +22,22 @@ def key(demo: str) -> str:
     return f"{demo} figures"
 
 
-def charts(
-    demo: str, pictures: Sequence[Picture], columns: int, news: str, on_turn: Mapping[str, Callable[[], None]]
-) -> None:
-    """Draw `pictures`, following the theme. `news` is announced to who cannot see a claim flip."""
-    language = session.language()
-    drawings = [
+def drawings(pictures: Sequence[Picture], language: Language) -> list[Drawing]:
+    """`pictures` with their texts in `language`."""
+    return [
         Drawing(one.id, one.title.in_(language), one.alt.in_(language), resolved(one.figure, language))
         for one in pictures
     ]
+
+
+def charts(demo: str, pictures: Sequence[Picture], columns: int, news: str, follow: Follow) -> None:
+    """Draw `pictures`, following the theme. `news` is announced to who cannot see a claim flip."""
+    drawn = drawings(pictures, session.language())
     if not memory.preference(PLAIN, False):
-        live_charts(drawings, key(demo), session.say(REGRET), news, columns, on_turn)
+        live_charts(drawn, key(demo), session.say(REGRET), news, columns, follow)
         return
     with st.grid(columns, min_column_width=340, gap="large"):
-        for one in drawings:
+        for one in drawn:
             with st.container():
                 st.markdown(f"**{one.title}**")
                 st.plotly_chart(one.figure, key=f"plain {demo} {one.id}", alt=one.alt, config=CONFIG)

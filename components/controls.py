@@ -1,17 +1,18 @@
 """One control per kind of knob. The widget's key is `demo.knob`; every turn is kept in the tab and the address."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from components import chart, memory, session
+from components import chart, live_figures, memory, session
 from components.chart import PLAIN
+from components.live_chart import Follow
 from components.live_range import live_range, reported
 from components.table_editor import table_editor
-from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words, knobs_of
+from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words, as_query, knobs_of
 
 SEGMENTS = 4  # more options than this make a select box
 
@@ -35,13 +36,12 @@ def control(demo: str, name: str, knob: Knob) -> None:
     _widget(knob, value)(label=label, key=key, help=help, on_change=turned)
 
 
-def on_turn(demo: str, kind: type[Any]) -> dict[str, Callable[[], None]]:
-    """What to do when a slider of `demo` reports to its figures, by knob: only they run again, not the controls."""
-    return {
-        name: partial(_turned, demo, name, knob, chart.key(demo), name)
-        for name, knob in knobs_of(kind).items()
-        if isinstance(knob, Range | Spaced) and not _opens_others(name, kind)
-    }
+def following(demo: str, device: str) -> Follow:
+    """How the figures of `demo` follow its sliders, computed on `device`."""
+    params = session.params(demo)
+    written = {name: as_query(getattr(params, name)) for name in knobs_of(type(params))}
+    address = live_figures.address(demo, session.language(), device)
+    return Follow(address, written, partial(_turned, demo), session.version(demo))
 
 
 def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | None) -> None:
@@ -54,7 +54,7 @@ def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | No
         label,
         getattr(params, name),
         key,
-        partial(_turned, demo, name, knob, key),
+        partial(_moved, demo, name, key),
         help=help,
         unit=knob.unit,
         version=session.version(demo),
@@ -64,12 +64,19 @@ def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | No
     )
 
 
-def _turned(demo: str, name: str, knob: Range | Spaced, component: str, field: str = "value") -> None:
-    """Take what the browser sent, read like a stranger's link."""
-    number = reported(component, field)
+def _moved(demo: str, name: str, component: str) -> None:
+    """Take what the slider of `name` sent."""
+    number = reported(component)
     if number is not None and math.isfinite(number):
-        kind = type(getattr(session.params(demo), name))
-        session.turn(demo, name, kind(knob.parse(repr(number))))
+        _turned(demo, {name: number})
+
+
+def _turned(demo: str, values: Mapping[str, float]) -> None:
+    """Take what the browser sent for sliders, read like a stranger's link."""
+    params = session.params(demo)
+    for name, knob in knobs_of(type(params)).items():
+        if name in values and isinstance(knob, Range | Spaced):
+            session.turn(demo, name, type(getattr(params, name))(knob.parse(repr(values[name]))))
 
 
 def _opens_others(name: str, kind: type[Any]) -> bool:

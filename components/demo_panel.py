@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components import address, memory, predict, session, warmup
 from components.chart import charts
 from components.claims import claim_list
-from components.controls import control, on_turn
+from components.controls import control, following
 from demos.kit import catalogue, device, knobs, runner
 from demos.kit.contract import Demo, Preset
 from demos.kit.lab import Lab
@@ -78,7 +78,7 @@ def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], colu
 
 @st.fragment
 def _results(name: str, place: Mapping[str, str], columns: int) -> None:
-    """What a run shows; the sliders report to its figures, so that a move runs this alone. Few messages, so a fast one.
+    """What a run shows; the sliders move its figures, which report here when the finger rests, and run this alone.
 
     Nothing above the figures may come and go, or they would be mounted anew and lose their zoom.
     """
@@ -90,7 +90,7 @@ def _results(name: str, place: Mapping[str, str], columns: int) -> None:
         predict.verdict(name, demo, outcome)
         if outcome.problem:
             st.info(f"**{session.say(UNUSUAL)}.** {session.say(outcome.problem)}", icon=":material/lightbulb:")
-    charts(name, outcome.pictures, columns, _news(name, outcome), on_turn(name, demo.params))
+    charts(name, outcome.pictures, columns, _news(name, outcome), following(name, _device()))
     ran = session.say(RAN).format(seconds=outcome.seconds * 1000, device=outcome.device)
     link = address.link(place, name, params, session.language())
     warmup.freeze_imports()
@@ -135,11 +135,16 @@ def _run(demo: Demo, params: Any, place: DeltaGenerator) -> Outcome:
         else:
             bars.append(place.progress(share, words))
 
-    lab = Lab(device.choose(memory.preference("device", "auto")), report)
+    lab = Lab(device.choose(_device()), report)
     outcome = runner.run(demo, params, lab)
     for bar in bars:
         bar.empty()
     return outcome
+
+
+def _device() -> str:
+    """What the learner chose to compute on."""
+    return memory.preference("device", "auto")
 
 
 def _news(name: str, outcome: Outcome) -> str:

@@ -1,9 +1,11 @@
-// Plotly graphs that stay alive: each rerun hands figures to Plotly.react, so nodes, zoom and hover survive.
-// The latest figure wins, and only what is in sight is drawn, the rest when it comes into sight.
+// Plotly graphs that stay alive: each new figure goes to Plotly.react, so nodes, zoom and hover survive. The latest
+// figure wins, only what is in sight and has changed is drawn, the rest when it comes into sight.
 // Nothing may throw: an uncaught error would replace the component for good.
 
+const PATIENCE = 500; // ms that a figure may take before the page runs instead, with its progress bar
+const REST = 100; // ms without a move after which the page follows the figures
 const scripts = (window.vivaScripts ??= {});
-const reports = (window.vivaReports ??= {}); // by key: how a range tells the charts it moves; see live_range.js
+const turns = (window.vivaTurns ??= {}); // by key: how a range tells the charts it moves; see live_range.js
 
 function plotly(url) {
   scripts[url] ??= new Promise((resolve, reject) => {
@@ -34,12 +36,16 @@ async function draw(cell) {
   cell.drawing = true;
   const { graph, trouble } = cell.parts;
   try {
-    const Plotly = await plotly(cell.script);
+    const Plotly = await plotly(cell.board.script);
     while (cell.wanted && cell.isConnected) {
-      const { data, layout } = cell.wanted;
+      const { wanted } = cell;
       cell.wanted = null;
-      const config = { displayModeBar: false, displaylogo: false };
-      await Plotly.react(graph, data, { ...layout, template: theme(graph), autosize: true }, config);
+      const layout = { ...wanted.layout, template: theme(graph), autosize: true };
+      const whole = JSON.stringify({ ...wanted, layout });
+      if (cell.drawn === whole) continue;
+      label(cell, wanted);
+      await Plotly.react(graph, wanted.data, layout, { displayModeBar: false, displaylogo: false });
+      cell.drawn = whole;
       cell.watchers[1] ??= fit(graph, Plotly);
     }
     trouble.hidden = true;
@@ -47,12 +53,19 @@ async function draw(cell) {
   } catch (error) {
     console.warn("live_chart", error);
     window.Plotly?.purge(graph);
+    cell.drawn = null;
     graph.hidden = true;
     trouble.hidden = false;
-    trouble.textContent = `${cell.regret} ${graph.getAttribute("aria-label")}`;
+    trouble.textContent = `${cell.board.regret} ${graph.ariaLabel}`;
   } finally {
     cell.drawing = false;
   }
+}
+
+function label({ parts: { title, graph } }, wanted) {
+  title.textContent = wanted.title;
+  graph.ariaLabel = wanted.alt;
+  graph.style.height = `${wanted.layout.height}px`;
 }
 
 function fit(graph, Plotly) {
@@ -78,9 +91,9 @@ function part(tag, name, role = null) {
   return Object.assign(document.createElement(tag), { className: `viva-${name}`, role });
 }
 
-function make(id) {
+function make(id, board) {
   const parts = { title: part("p", "title"), graph: part("div", "graph", "img"), trouble: part("p", "trouble", "status") };
-  const cell = Object.assign(part("div", "cell"), { figure: id, parts });
+  const cell = Object.assign(part("div", "cell"), { figure: id, parts, board });
   cell.append(...Object.values(parts));
   parts.trouble.hidden = true;
   cell.watchers = [awaitSight(cell)];
@@ -93,26 +106,65 @@ function end(cell) {
   cell.remove();
 }
 
+function show(board, figures) {
+  [...board.children].filter(({ figure }) => figures.every(({ id }) => id !== figure)).forEach(end);
+  return figures.map((wanted, place) => {
+    const cell = [...board.children].find(({ figure }) => figure === wanted.id) ?? make(wanted.id, board);
+    if (board.children[place] !== cell) board.insertBefore(cell, board.children[place] ?? null);
+    cell.wanted = wanted;
+    if (!cell.inSight) label(cell, wanted);
+    return draw(cell);
+  });
+}
+
+// A range was moved: ask for figures, the next ones while these are drawn, until they show its last value; when the
+// finger rests, report it, so that the page follows. It runs at once where figures cannot come alone, because
+// something must be trained first, say.
+async function follow(board) {
+  clearTimeout(board.rest);
+  if (board.asking) return;
+  board.asking = true;
+  let asked, figures, drawn;
+  do {
+    asked = board.turn;
+    const { version } = board;
+    const query = new URLSearchParams({ ...board.knobs, ...board.moved });
+    const answer = fetch(`${board.follow}?${query}`, { signal: AbortSignal.timeout(PATIENCE) });
+    figures = await answer.then((found) => (found.status === 200 ? found.json() : null)).catch(() => null);
+    if (figures && board.isConnected && version === board.version) drawn = Promise.all(show(board, figures));
+  } while (figures && asked !== board.turn);
+  await drawn;
+  board.asking = false;
+  if (asked !== board.turn) return follow(board);
+  board.rest = setTimeout(() => {
+    const { turn: number, version, moved: values } = board;
+    board.report("turns", { number, version, values });
+  }, figures ? REST : 0);
+}
+
 export default function ({ parentElement, data, setStateValue }) {
   const [board, news] = ["board", "news"].map((name) => parentElement.querySelector(`.viva-${name}`));
-  const { figures, regret, script, columns, key, news: said } = JSON.parse(new TextDecoder().decode(data));
-  reports[key] = setStateValue;
+  const { figures, columns, key, news: said, turn, ...rest } = JSON.parse(new TextDecoder().decode(data));
+  const move = (name, value) => {
+    board.turn = Math.max(Date.now(), (board.turn ?? 0) + 1);
+    board.moved[name] = value;
+    follow(board);
+  };
+  if (rest.follow) turns[key] = move;
   board.style.setProperty("--columns", columns);
-  [...board.children].filter(({ figure }) => figures.every(({ id }) => id !== figure)).forEach(end);
-  figures.forEach((wanted, place) => {
-    const cell = [...board.children].find(({ figure }) => figure === wanted.id) ?? make(wanted.id);
-    if (board.children[place] !== cell) board.insertBefore(cell, board.children[place] ?? null);
-    cell.parts.title.textContent = wanted.title;
-    cell.parts.graph.setAttribute("aria-label", wanted.alt);
-    cell.parts.graph.style.height = `${wanted.layout.height}px`;
-    Object.assign(cell, { wanted, script, regret });
-    draw(cell);
-  });
+  board.report = setStateValue;
+  const overtaken = turn < board.turn && rest.version === board.version; // made before the last move
+  if (!overtaken) {
+    clearTimeout(board.rest);
+    Object.assign(board, { ...rest, moved: {} });
+    show(board, figures);
+  }
   if (said && news.textContent !== said) news.textContent = said;
   return () =>
     setTimeout(() => {
       if (board.isConnected) return; // also called for an update that a newer one overtook
-      if (reports[key] === setStateValue) delete reports[key];
+      clearTimeout(board.rest);
+      if (turns[key] === move) delete turns[key];
       [...board.children].forEach(end);
     });
 }

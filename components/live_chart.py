@@ -1,17 +1,19 @@
-"""Charts that follow the finger: Plotly graphs kept alive, given new data at every rerun, all in one message.
+"""Charts that follow the finger: Plotly graphs kept alive, given new data by every move of a range and every rerun.
 
-Needs `plotly_js.route()` in the server. After an upgrade of Streamlit or Plotly,
+Needs the routes of `plotly_js` and `live_figures` in the server. After an upgrade of Streamlit or Plotly,
 `pytest tests/browser/test_live_figures.py` says whether all of this still holds.
 """
 
 import base64
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from streamlit.components import v2
 
 from components import plotly_js
@@ -38,25 +40,56 @@ class Drawing:
     figure: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Follow:
+    """How the figures follow a range before the page runs again, which it does when the finger rests.
+
+    `address` answers with the figures, as `written`, for `knobs` in its query; `on_turn` then hears what was turned,
+    unless something else raised `version` in between.
+    """
+
+    address: str
+    knobs: Mapping[str, str]
+    on_turn: Callable[[Mapping[str, float]], None]
+    version: int = 0
+
+
 def live_charts(
     drawings: Sequence[Drawing],
     key: str,
     regret: str,
     news: str = "",
     columns: int = 1,
-    on_turn: Mapping[str, Callable[[], None]] | None = None,
+    follow: Follow | None = None,
 ) -> None:
     """Draw all of `drawings`, beside each other where `columns` fit. Zoom survives until axes change meaning.
 
-    `regret` opens the message for a figure that cannot be drawn; `news` is announced politely. A `live_range` that
-    reports to `key` runs only the fragment these charts are in, with the callback in `on_turn` under the range's key.
-    Raises ValueError for NaN outside an array, which JSON cannot say.
+    `regret` opens the message for a figure that cannot be drawn; `news` is announced politely. A `live_range` with
+    `charts=key` turns the knobs of `follow`. Raises ValueError for NaN outside an array, which JSON cannot say.
     """
+    script, callbacks = plotly_js.address(), dict[str, Any]()
+    message = {"key": key, "regret": regret, "news": news, "columns": columns, "script": script}
+    if follow:
+        knobs, version, (turn, _) = dict(follow.knobs), follow.version, _turns(key, follow.version)
+        message |= {"follow": follow.address, "knobs": knobs, "version": version, "turn": turn}
+        callbacks["on_turns_change"] = lambda: follow.on_turn(_turns(key, version)[1])
+    _mount(key=key, data=json.dumps(message).encode()[:-1] + b', "figures": ' + written(drawings) + b"}", **callbacks)
+
+
+def written(drawings: Sequence[Drawing]) -> bytes:
+    """`drawings` as the browser reads them."""
     figures = [{"id": one.id, "title": one.title, "alt": one.alt, **_whole(one.figure)} for one in drawings]
-    message = {"figures": figures, "regret": regret, "news": news, "columns": columns, "script": plotly_js.address()}
-    data = json.dumps({**message, "key": key}, default=_array, allow_nan=False).encode()
-    callbacks: dict[str, Any] = {f"on_{name}_change": act for name, act in (on_turn or {}).items()}
-    _mount(key=key, data=data, **callbacks)
+    return json.dumps(figures, default=_array, allow_nan=False).encode()
+
+
+def _turns(key: str, version: int) -> tuple[int, dict[str, float]]:
+    """The number of the last turn that was reported, and the values turned to; a browser can send anything."""
+    match getattr(st.session_state.get(key), "turns", None):
+        case {"number": int(number), "version": made_at, "values": dict(values)}:
+            given = values if made_at == version else {}
+            numbers = {name: value for name, value in given.items() if type(value) in (int, float)}
+            return number, {name: value for name, value in numbers.items() if math.isfinite(value)}
+    return 0, {}
 
 
 def _whole(figure: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // A range input that reports while it is dragged. `steps` lists the values of an uneven scale; the thumb then moves over
 // their places. What Python sets (a preset, a link) wins by a new `version`; echoes of our own reports are ignored.
-// It reports through the charts it moves, once they are there: then only their part of the page runs again.
+// It turns the charts it moves, once they are there: they follow at once, and the page when the finger rests.
 
 export default function ({ parentElement, data, setStateValue }) {
   const [input, output, label] = ["input", "output", "span"].map((tag) => parentElement.querySelector(tag));
@@ -24,8 +24,8 @@ export default function ({ parentElement, data, setStateValue }) {
   show();
   input.oninput = () => {
     show();
-    const tellCharts = window.vivaReports?.[charts];
-    if (tellCharts) tellCharts(name, value());
+    const turnCharts = window.vivaTurns?.[charts];
+    if (turnCharts) turnCharts(name, value());
     else setStateValue("value", value());
   };
 }

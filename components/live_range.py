@@ -35,7 +35,7 @@ def live_range(
 
     `on_change` runs while dragging, the latest value winning; read it with `reported(key)` and never trust it, since a
     browser can send anything. Raise `version` to make the control show `value` again. With the key of `live_charts` in
-    `charts` it reports to those instead as soon as they are drawn: read that with `reported(charts, name)`.
+    `charts` it turns the knob `name` of those instead, as soon as they are drawn.
     """
     low, high, step = bounds or (0, 0, 1)
     scale = {"steps": list(steps) if steps else None, "min": low, "max": high, "step": step}
@@ -44,7 +44,7 @@ def live_range(
     _mount(key=key, data=json.dumps(data).encode(), on_value_change=on_change)  # given a dict, Streamlit imports pandas
 
 
-def reported(key: str, name: str = "value") -> float | None:
-    """What the browser reported last for `name` of the component `key`, or None when that is no number."""
-    value = getattr(st.session_state.get(key), name, None)
+def reported(key: str) -> float | None:
+    """What the browser reported last for the range `key`, or None when that is no number."""
+    value = getattr(st.session_state.get(key), "value", None)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

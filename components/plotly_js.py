@@ -5,19 +5,19 @@ import gzip
 from pathlib import Path
 
 import plotly
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from components.places import served
 
 SCRIPT = Path(plotly.__file__).with_name("package_data") / "plotly.min.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
 
 def address() -> str:
-    """Where this server hands out plotly.js, behind the base path if there is one."""
-    base = st.get_option("server.baseUrlPath").strip("/")
-    return f"{'/' + base if base else ''}/viva/plotly-{plotly.__version__}.min.js"
+    """Where this server hands out plotly.js."""
+    return served(f"/viva/plotly-{plotly.__version__}.min.js")
 
 
 def route() -> Route:

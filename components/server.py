@@ -1,4 +1,4 @@
-"""What the server adds to the screens: security headers, plotly.js, a check of the privacy setting."""
+"""What the server adds to the screens: security headers, plotly.js, figures, a check of the privacy setting."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.runtime import runtime
 
-from components import plotly_js
+from components import live_figures, plotly_js
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -83,7 +83,7 @@ def flush_soon() -> None:
 
 def routes() -> list[Route]:
     """What is served besides the pages."""
-    return [plotly_js.route()]
+    return [plotly_js.route(), live_figures.route()]
 
 
 MIDDLEWARE = [Middleware(SecurityHeaders)]

@@ -1,6 +1,7 @@
 """The floor: one slider, one 64×64 heatmap, and nothing for the garbage collector to look at."""
 
 import gc
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects
@@ -17,5 +18,6 @@ def _freeze() -> None:
 x = np.linspace(-3, 3, 64, dtype=np.float32)
 k = st.slider("k", 1, 100, 1, key="k")
 z = np.sin(x[:, None] * k / 10) * np.cos(x[None, :] * k / 10)
-st.plotly_chart({"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}, key="chart")
+figure: dict[str, Any] = {"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}
+st.plotly_chart(figure, key="chart")
 _freeze()

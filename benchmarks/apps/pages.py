@@ -1,5 +1,7 @@
 """Two pages without torch, as anyone would write them: a text to read first, and a slider with a heatmap."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -16,7 +18,8 @@ def demo() -> None:
     x = np.linspace(-3, 3, 64, dtype=np.float32)
     k = st.slider("k", 1, 100, 1, key="k")
     z = np.sin(x[:, None] * k / 10) * np.cos(x[None, :] * k / 10)
-    st.plotly_chart({"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}, key="chart")
+    figure: dict[str, Any] = {"data": [{"type": "heatmap", "z": z}], "layout": {"height": 400}}
+    st.plotly_chart(figure, key="chart")
 
 
 st.navigation([st.Page(home, title="Home", default=True), st.Page(demo, title="Demo", url_path="demo")]).run()

@@ -71,7 +71,7 @@ class Spaced(Knob):
     unit: str = ""
 
     def parse(self, raw: str) -> Any:
-        number = _finite(raw)
+        number = min(max(_finite(raw), self.values[0]), self.values[-1])
         return min(self.values, key=lambda value: abs(value - number))
 
     def edges(self) -> tuple[Any, ...]:

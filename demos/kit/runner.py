@@ -45,18 +45,29 @@ def set_up_torch() -> None:
 def run(demo: Demo, params: Any, lab: Lab) -> Outcome:
     """Compute `demo` at `params`. Raises `Stopped` when the learner moved on, and any programming error."""
     start = time.perf_counter()
-    device = devices.name(lab.device)
+    result, problem = _result(demo, params, lab)
+    seconds, device = time.perf_counter() - start, devices.name(lab.device)
+    if problem:
+        return Outcome([], [], None, device, seconds, problem)
+    return Outcome(demo.pictures(result), demo.claims(result), demo.prediction.right(result), device, seconds)
+
+
+def draw(demo: Demo, params: Any, lab: Lab) -> list[Picture] | None:
+    """The pictures alone; None where `run` would tell of a problem. Raises what `run` raises."""
+    result, problem = _result(demo, params, lab)
+    return None if problem else demo.pictures(result)
+
+
+def _result(demo: Demo, params: Any, lab: Lab) -> tuple[Any, Text | None]:
+    """What `compute` gives, on the CPU, or why there is nothing."""
     try:
-        result = on_cpu(demo.compute(params, lab))
-        seconds = time.perf_counter() - start
-        return Outcome(demo.pictures(result), demo.claims(result), demo.prediction.right(result), device, seconds)
+        return on_cpu(demo.compute(params, lab)), None
     except Impossible as impossible:
-        problem = impossible.reason
+        return None, impossible.reason
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
-        problem = OUT_OF_MEMORY
-    return Outcome([], [], None, device, time.perf_counter() - start, problem)
+        return None, OUT_OF_MEMORY
 
 
 def ran_out_of_memory(error: Exception) -> bool:

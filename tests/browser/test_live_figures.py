@@ -110,12 +110,59 @@ def test_the_range_works_by_keyboard_and_tells_its_value(page: Page):
 def test_a_move_runs_the_figures_alone_and_not_the_controls(page: Page):
     offset(page).focus()
     page.keyboard.press("ArrowRight")
-    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 1")
     expect(page.get_by_text("results 2")).to_be_visible()
     expect(page.get_by_text("controls 1")).to_be_visible()
     page.get_by_role("slider", name="Slow").focus()
     page.keyboard.press("ArrowRight")  # this one opens other controls, say, so it runs everything
     expect(page.get_by_text("controls 2")).to_be_visible()
+
+
+def test_the_page_follows_the_figures_when_the_finger_rests(page: Page):
+    offset(page).focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 10")
+    expect(page.locator(".viva-news").first).to_have_text("news 10")
+    expect(page.get_by_text("results 2")).to_be_visible()  # ten moves, one run
+
+
+@pytest.mark.parametrize("value", [77, 78])
+def test_a_figure_that_cannot_come_alone_or_takes_long_comes_with_the_page(page: Page, value: int):
+    page.evaluate(RECORD)
+    offset(page).focus()
+    page.keyboard.press("End")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 100")
+    for _ in range(100 - value):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator(".viva-news").first).to_have_text(f"news {value}")
+    expect(figures(page).first).to_have_attribute("aria-label", f"A curve at {value}")
+    assert page.evaluate(IS_SAME)
+
+
+def test_a_run_that_is_older_than_the_last_move_does_not_turn_the_figure_back(page: Page):
+    page.evaluate(RECORD)
+    offset(page).focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(120)  # long enough for the page to begin to follow
+    expect(page.locator(".viva-news").first).to_have_text("news 20")
+    states = [int(label.removeprefix("A curve at ")) for label in page.evaluate("() => window.states")]
+    assert states == sorted(states)
+    assert states[-1] == 20
+
+
+def test_a_figure_that_does_not_change_is_not_drawn_again(page: Page):
+    offset(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".viva-news").first).to_have_text("news 1")
+    page.evaluate("""() => {
+        window.drawn = 0;
+        document.querySelectorAll('.viva-graph').forEach((graph) =>
+            graph.on?.('plotly_afterplot', () => { window.drawn += graph.ariaLabel === 'Another curve'; }));
+    }""")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".viva-news").first).to_have_text("news 2")
+    assert page.evaluate("() => window.drawn") == 0
 
 
 def test_a_figure_that_comes_and_goes_leaves_the_others_as_they_were(page: Page):

@@ -1,13 +1,18 @@
 """A page with the two live components and nothing else, for tests of what a learner's figure must survive."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-HERE = Path(__file__)
+from components.live_chart import Drawing, written
+
+ADDRESS = "/curves"
 
 
 def count(name: str) -> None:
@@ -16,7 +21,7 @@ def count(name: str) -> None:
     st.markdown(f"{name} {runs}")
 
 
-@st.fragment  # as in the demo panel: runs of a fragment finish, so that a fast drag shows its states
+@st.fragment
 def main() -> None:
     """A range that moves a curve, an uneven range, and buttons that break or change the figure."""
     from components.live_range import live_range, reported
@@ -26,8 +31,8 @@ def main() -> None:
     state.setdefault("version", 0)
     count("controls")
 
-    def moved(component: str, name: str = "value") -> None:
-        state.value = int(reported(component, name) or 0)
+    def moved() -> None:
+        state.value = int(reported("slow") or 0)
 
     def preset() -> None:
         state.value, state.version = 42, state.version + 1
@@ -35,40 +40,57 @@ def main() -> None:
     st.button("preset", on_click=preset)
     state.broken, state.renamed = st.toggle("break"), st.toggle("rename")
     bounds, version = (0, 100, 1), state.version
-    alone = partial(moved, "range")
-    live_range(
-        "Offset", state.value, "range", alone, bounds=bounds, unit="tokens", version=version, charts="charts", name="at"
-    )
-    live_range("Slow", state.value, "slow", partial(moved, "slow"), bounds=bounds, version=version)
+    moves: dict[str, Any] = {"bounds": bounds, "version": version}
+    live_range("Offset", state.value, "range", lambda: None, unit="tokens", charts="charts", name="at", **moves)
+    live_range("Slow", state.value, "slow", moved, **moves)
     live_range("Width", 4, "uneven", lambda: None, steps=(1, 2, 4, 256))
-    results(partial(moved, "charts", "at"))
+    results()
 
 
 @st.fragment
-def results(turned: Callable[[], None]) -> None:
-    """Two charts, told of moves of the range; one lies in a tab that is hidden at first."""
-    from components.live_chart import Drawing, live_charts
+def results() -> None:
+    """Two charts that follow the range; one lies in a tab that is hidden at first."""
+    from components.live_chart import Follow, live_charts
 
     count("results")
-    value, broken = st.session_state.value, st.session_state.broken
+    state = st.session_state
+
+    def turned(values: Mapping[str, float]) -> None:
+        state.value = int(values.get("at", state.value))
+
+    drawn = curves(state.value, state.broken, state.renamed)
+    knobs = {"at": str(state.value), "broken": str(state.broken or ""), "renamed": str(state.renamed or "")}
+    follow = Follow(ADDRESS, knobs, turned, state.version)
+    shown, hidden = st.tabs(["shown", "hidden"])
+    with shown:
+        live_charts(drawn, "charts", "No figure:", f"news {state.value}", 2, follow)
+    with hidden:
+        live_charts(drawn[-1:], "second", "No figure:")
+
+
+def curves(value: int, broken: bool, renamed: bool) -> list[Drawing]:
+    """A curve that moves with `value`, and a fellow that does not; a figure may come and go."""
     x = np.linspace(0, 6, 50, dtype=np.float32)
     trace = {"type": "nonsense" if broken else "scatter", "x": x, "y": np.sin(x + value / 10, dtype=np.float32)}
-    axes = {
-        "xaxis": {"title": {"text": "steps" if st.session_state.renamed else "time"}},
-        "yaxis": {"title": {"text": "height"}},
-    }
+    axes = {"xaxis": {"title": {"text": "steps" if renamed else "time"}}, "yaxis": {"title": {"text": "height"}}}
     layout = (
         axes if not broken else {**axes, "xaxis": {"range": {"not": "a range"}, "domain": "x"}, "shapes": 7, "grid": 1}
     )
     good, bad = {"data": [trace], "layout": axes}, {"data": [None], "layout": layout}
     curve = Drawing("curve", f"Curve {value}", f"A curve at {value}", bad if broken else good)
-    fellow = Drawing("fellow", "Fellow", "Another curve", {"data": [{**trace, "type": "scatter"}], "layout": axes})
-    few = [curve] if value == 13 else [curve, fellow]  # a figure may come and go
-    shown, hidden = st.tabs(["shown", "hidden"])
-    with shown:
-        live_charts(few, "charts", "No figure:", f"news {value}", 2, {"at": turned})
-    with hidden:
-        live_charts([fellow], "second", "No figure:")
+    still = {"type": "scatter", "x": x, "y": np.sin(x, dtype=np.float32)}
+    fellow = Drawing("fellow", "Fellow", "Another curve", {"data": [still], "layout": axes})
+    return [curve] if value == 13 else [curve, fellow]
+
+
+def answer(request: Request) -> Response:
+    """The curves without a run of the page, except at 77, which only the page can do, and at 78, which takes long."""
+    asked = request.query_params
+    if asked["at"] == "77":
+        return Response(status_code=204)
+    if asked["at"] == "78":
+        time.sleep(2)
+    return Response(written(curves(int(asked["at"]), bool(asked["broken"]), bool(asked["renamed"]))))
 
 
 if __name__ == "__main__":
@@ -76,4 +98,5 @@ if __name__ == "__main__":
 else:
     from components import server
 
-    app = st.App(__file__, routes=server.routes(), middleware=server.MIDDLEWARE)
+    routes = [*server.routes(), Route(ADDRESS, answer)]
+    app = st.App(__file__, routes=routes, middleware=server.MIDDLEWARE)

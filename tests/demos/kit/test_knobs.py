@@ -67,6 +67,11 @@ def test_a_value_that_is_not_the_one_given_is_told(raw: dict[str, str]):
     assert set(told) <= set(raw)
 
 
+@pytest.mark.parametrize(("given_value", "used"), [("1e99", 1024), ("-1e99", 1), ("-5", 1), ("60", 64)])
+def test_a_spaced_knob_takes_the_nearest_of_its_values_however_far_off(given_value: str, used: int):
+    assert knobs.read(Params, {"width": given_value})[0].width == used
+
+
 @st.composite
 def allowed(draw: st.DrawFn) -> Params:
     """Any state the controls can show."""

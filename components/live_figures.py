@@ -1,0 +1,53 @@
+"""Figures without a run of the page: a range that moves asks here, and the page follows when the finger rests.
+
+A figure follows from the demo, its knobs, the language and the device, so no learner's session is touched.
+"""
+
+from typing import NoReturn
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from components import live_chart, places
+from language import LANGUAGES, Text
+
+PATH = "/viva/figures/{language}/{device}/{demo}"
+
+
+def address(demo: str, language: str, device: str) -> str:
+    """Where the figures of `demo` are, its knobs to be added as the query."""
+    return places.served(PATH.format(language=language, device=device, demo=demo))
+
+
+def route() -> Route:
+    """The route that computes figures, each request in a thread of its own."""
+    return Route(places.served(PATH), _figures)
+
+
+def _figures(request: Request) -> Response:
+    """The figures as JSON; 404 for what is not there, 204 for a state that the page itself must run or explain."""
+    from components.chart import drawings
+    from demos.kit import catalogue, device, knobs, runner
+    from demos.kit.lab import Lab, Stopped
+
+    asked = request.path_params
+    if asked["demo"] not in catalogue.names() or asked["language"] not in LANGUAGES:
+        return Response(status_code=404)
+    try:
+        demo = catalogue.load(asked["demo"])
+        params, _ = knobs.read(demo.params, request.query_params)
+        pictures = runner.draw(demo, params, Lab(device.choose(asked["device"]), _leave))
+    except (Stopped, catalogue.DemoFileError):
+        pictures = None
+    if pictures is None:
+        return Response(status_code=204)
+    body = live_chart.written(drawings(pictures, asked["language"]))
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _leave(_fraction: float, _note: Text | None) -> NoReturn:
+    """A stage that reports progress takes long: the page runs it, with a bar."""
+    from demos.kit.lab import Stopped
+
+    raise Stopped
