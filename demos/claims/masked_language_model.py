@@ -106,7 +106,8 @@ def path_claims(result: "Result") -> list[Claim]:
     made = [Claim("no_path_no_influence", cells, influences, "=", 0, product)]
     if leaks(params) and not learns_slowly(params):
         path = Text("a path from the word to its own row exists", "存在从这个词到自己那一行的通路")
-        made.append(Claim("hidden_word_gets_through", swap, moved, ">", 0.0, path))
+        name = "hidden_word_comes_back" if params.method == "diagonal" else "hidden_word_gets_through"
+        made.append(Claim(name, swap, moved, ">", 0.0, path))
     elif not leaks(params):
         none = Text("no path from the word to its row: exactly 0", "没有从这个词到那一行的通路：恰好为 0")
         made.append(Claim("hidden_word_has_no_path", swap, moved, "=", 0.0, none))
