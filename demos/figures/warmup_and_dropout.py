@@ -88,7 +88,7 @@ def adam_picture(result: "Result") -> Picture:
             ],
             Axis(Text("step", "步数"), log=True, ticks=(1, 10, 100)),
             Axis(Text("step size ÷ peak rate", "步长 ÷ 峰值学习率"), log=True, ticks=(1e-4, 1e-3, 0.01, 0.1, 1)),
-            (Guide(0.2294, "0.23"),),
+            (Guide(0.2294, Text("0.23 if |g| ≫ ε", "|g| ≫ ε 时：0.23")),),
         ),
     )
 
