@@ -11,8 +11,8 @@ from language import Text
 
 ROW = "row"  # the column of row numbers, which is not edited
 REFUSED = Text(
-    "Numbers from {low:g} to {high:g} only: what did not fit was changed or left as it was.",
-    "只能填 {low:g} 到 {high:g} 之间的数：不合适的已改正，或保留原值。",
+    "Numbers from {low:g} to {high:g} in steps of {step:g} only: what did not fit was changed or left as it was.",
+    "只能填 {low:g} 到 {high:g} 之间、间隔 {step:g} 的数：不合适的已改正，或保留原值。",
 )
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -22,6 +22,8 @@ def table_editor(demo: str, name: str, knob: Table) -> None:
 
     The editor remembers its edits under its key. A new version of the demo's knobs (a preset, a link, an edit that was
     refused) gives it a new key, so that it shows what is kept.
+
+    The browser is not told the range: it would cut 1.23 to 1.2, or drop a number below the range, without a word.
     """
     value, label = getattr(session.params(demo), name), session.say(knob.label)
     key = _key(demo, name)
@@ -29,11 +31,12 @@ def table_editor(demo: str, name: str, knob: Table) -> None:
     def turned() -> None:
         kept, fits = edited(knob, value, st.session_state[key]["edited_rows"])
         session.turn(demo, name, kept)
+        session.raise_flag(f"refused {key}", value=False)
         if not fits:
             session.replace_params(demo, session.params(demo))
             session.raise_flag(f"refused {_key(demo, name)}")
 
-    cell = st.column_config.NumberColumn(required=True, min_value=knob.low, max_value=knob.high, step=knob.step)
+    cell = st.column_config.NumberColumn(required=True)
     row = st.column_config.NumberColumn("", width=40, disabled=True)
     numbers = {str(column + 1): [line[column] for line in value] for column in range(knob.columns)}
     with st.container(gap="xsmall"):
@@ -48,7 +51,7 @@ def table_editor(demo: str, name: str, knob: Table) -> None:
             on_change=turned,
         )
         if session.flag(f"refused {key}"):
-            st.caption(f":orange[{session.say(REFUSED).format(low=knob.low, high=knob.high)}]")
+            st.caption(f":orange[{session.say(REFUSED).format(low=knob.low, high=knob.high, step=knob.step)}]")
 
 
 def _key(demo: str, name: str) -> str:

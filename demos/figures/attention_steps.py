@@ -1,6 +1,7 @@
 """The figures of `attention_steps`."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -48,7 +49,7 @@ def names(result: "Result") -> list[str]:
     return [f"{place}<br>{token[:LONGEST_LABEL]}" for place, token in enumerate(result.tokens, 1)]
 
 
-def axis(title: Text, labels: list[str]) -> Axis:
+def axis(title: Text, labels: Sequence[str | Text]) -> Axis:
     """An axis over tokens."""
     return Axis(title, ticks=range(len(labels)), tick_texts=labels)
 
@@ -86,7 +87,8 @@ def trace_picture(result: "Result") -> Picture:
     score, scaled, masked, weight, share = rows[:, j].tolist()
     reach = rows.nan_to_num(neginf=0.0).abs().amax(-1, keepdim=True).clamp_min(1e-6)  # each row in its own colours
     width = steps.query.shape[-1]
-    labels = ["q·k", f"÷ √{width}" if result.params.scale else "÷ 1", "+ mask", "softmax", f"× v<sub>{c + 1}</sub>"]
+    divided = f"÷ √{width}" if result.params.scale else "÷ 1"
+    labels = ["q·k", divided, Text("+ mask", "+ 掩码"), "softmax", f"× v<sub>{c + 1}</sub>"]
     figure = grid(rows / reach, texts, axis(KEY, names(result)), axis(same(""), labels), 1.0)
     frame(figure, j, 0, j, len(rows) - 1)
     figure["layout"]["height"] = 300

@@ -78,6 +78,13 @@ def test_the_matrix_is_drawn_under_its_name_with_numbered_rows(page: AppTest):
     assert drawn(page) == [[1.0, 0.0], [0.5, -1.0]]
 
 
+def test_the_browser_passes_on_every_number_so_that_none_is_cut_or_dropped_without_a_word(page: AppTest):
+    columns = json.loads(page.data_editor[0].proto.columns)
+    for column in ("1", "2"):
+        told = columns[column]["type_config"]
+        assert {told.get(limit) for limit in ("step", "min_value", "max_value")} == {None}
+
+
 def test_an_edited_cell_is_kept_and_drawn(page: AppTest, edit: Callable[..., AppTest]):
     edit({1: {"2": 2.5}})
     assert kept(page) == ((1.0, 0.0), (0.5, 2.5))
@@ -93,9 +100,11 @@ def test_what_is_no_allowed_number_is_said_and_the_editor_shows_what_is_kept(pag
     edit({1: {"2": typed}})
     assert kept(page) == ((1.0, 0.0), (0.5, used))
     assert "−3" in page.caption[0].value.replace("-3", "−3")
+    assert "steps of 0.5" in page.caption[0].value
     assert page.data_editor[0].proto.id != before, "the browser would go on showing what was typed"
     edit({0: {"1": 2}})
     assert kept(page)[0] == (2.0, 0.0)
+    assert not page.caption, "an edit that fits takes the reproach away"
 
 
 def test_a_preset_replaces_the_edits_and_takes_the_reproach_away(page: AppTest, edit: Callable[..., AppTest]):
