@@ -26,7 +26,7 @@ FAMILIES = {
     "encoder": Text("encoder (BERT)", "编码器（BERT）"),
     "decoder": Text("decoder (GPT)", "解码器（GPT）"),
     "prefix": Text("prefix LM", "前缀 LM"),
-    "both": Text("both (T5)", "两者都有（T5）"),
+    "both": Text("encoder–decoder (T5)", "编码器加解码器（T5）"),
 }
 
 
@@ -274,7 +274,7 @@ DEMO = Demo(
         Preset(Text("Mixtral and GPT's mask", "Mixtral 与 GPT 的掩码"), Params()),
         Preset(Text("BERT", "BERT"), Params(model="bert_base", family="encoder")),
         Preset(Text("T5", "T5"), Params(model="t5_base", family="both")),
-        Preset(Text("Prefix LM, one K/V head", "前缀 LM，一个 K/V 头"), Params(family="prefix", kv_heads=1)),
+        Preset(Text("Prefix LM, one K/V head", "前缀 LM，1 个 K/V 头"), Params(family="prefix", kv_heads=1)),
         Preset(Text("64 experts", "64 个专家"), Params(experts=64, active=8, tokens=64)),
     ),
 )

@@ -16,6 +16,15 @@ ROUNDING = torch.finfo(torch.float32).eps
 HEADS, POSITIONS, HEAD_WIDTH, EXPERT_WIDTH, TRIALS = 32, 16, 8, 16, 64
 MASKED = Text("a masked weight is exactly 0", "被掩掉的权重恰好是 0")
 COUNTED = Text("counted while it ran", "运行时数出来的")
+TIED = Text(
+    "what the released model counts, one matrix for input and output", "公布的模型的参数量，输入输出共用一个矩阵"
+)
+RELEASED = {
+    "bert": Text("what the released encoder counts, with its pooler", "公布的编码器（含 pooler）的参数量"),
+    "gpt2": TIED,
+    "t5": TIED,
+    "llama": Text("what the released model counts", "公布的模型的参数量"),
+}
 
 
 def claims(result: "Result") -> list[Claim]:
@@ -110,9 +119,12 @@ def parameter_claims(result: "Result") -> list[Claim]:
     config = MODELS[result.params.model]
     total, active = sum(result.total.values()), sum(result.active.values())
     formula = sum(parameters(config, config.active).values())
-    sentence = Text(f"Parameters of {config.name}", f"{config.name} 的参数量")
-    why = Text("the total of its checkpoint", "其检查点的参数总数")
-    per_token = Text(f"Parameters of {config.name} that one token uses", f"{config.name} 中一个 token 用到的参数量")
+    sentence = Text(f"Parameters of {config.name}, {total:,} counted", f"{config.name} 的参数量，数得 {total:,}")
+    why = RELEASED[config.family]
+    per_token = Text(
+        f"Parameters of {config.name} that one token uses, {active:,} counted",
+        f"{config.name} 中一个 token 用到的参数量，数得 {active:,}",
+    )
     by_formula = Text("the closed form of the answer, with biases and norms", "答案里的公式，加上偏置和归一化")
     share = Text("Share of the word and position embeddings", "词嵌入和位置嵌入的占比")
     of_share = Text("rows of the tables times $d$", "嵌入表的行数乘 $d$")

@@ -24,20 +24,21 @@ def parameter_picture(result: "Result") -> Picture:
     """Parameters by part; of a mixture, the experts that one token uses and the others apart."""
     config = MODELS[result.params.model]
     total, active = result.total, result.active
-    billions = {name: count / 1e9 for name, count in active.items()}
-    waiting = (total["ffn"] - active["ffn"]) / 1e9
-    rows = [
-        (Text("embeddings", "嵌入"), billions["embedding"], PURPLE),
-        (Text("attention", "注意力"), billions["attention"], BLUE),
-        (Text("FFN, in use", "FFN，用到的") if waiting else Text("FFN", "FFN"), billions["ffn"], ORANGE),
-        *([(Text("FFN, waiting", "FFN，闲置的"), waiting, GREY)] if waiting else []),
-        (Text("rest", "其余"), billions["rest"], GREEN),
-    ]
     whole, used = sum(total.values()), sum(active.values())
+    unit, letter, name = (1e9, "B", Text("billions", "十亿")) if whole >= 1e9 else (1e6, "M", Text("millions", "百万"))
+    sizes = {part: count / unit for part, count in active.items()}
+    waiting = (total["ffn"] - active["ffn"]) / unit
+    rows = [
+        (Text("embeddings", "嵌入"), sizes["embedding"], PURPLE),
+        (Text("attention", "注意力"), sizes["attention"], BLUE),
+        (Text("FFN, in use", "FFN，用到的") if waiting else Text("FFN", "FFN"), sizes["ffn"], ORANGE),
+        *([(Text("FFN, waiting", "FFN，闲置的"), waiting, GREY)] if waiting else []),
+        (Text("rest", "其余"), sizes["rest"], GREEN),
+    ]
     share = total["embedding"] / whole
     title = Text(
-        f"{config.name} has {whole / 1e9:.3g}B parameters; {share:.0%} are embeddings",
-        f"{config.name} 有 {whole / 1e9:.3g}B 参数，其中嵌入占 {share:.0%}",
+        f"{config.name} has {whole / unit:.3g}{letter} parameters; {share:.0%} are embeddings",
+        f"{config.name} 有 {whole / unit:.3g}{letter} 参数，其中嵌入占 {share:.0%}",
     )
     if waiting:
         title = Text(
@@ -48,11 +49,13 @@ def parameter_picture(result: "Result") -> Picture:
     return Picture(
         "parameters",
         title,
-        Text(f"Bars, in billions: {spoken[0]}; total {whole:,}.", f"条形图（十亿）：{spoken[1]}；合计 {whole:,}。"),
+        Text(
+            f"Bars, in {name.en}: {spoken[0]}; total {whole:,}.", f"条形图（{name.zh}）：{spoken[1]}；合计 {whole:,}。"
+        ),
         charts.named_bars(
             [row[0] for row in rows],
             [row[1] for row in rows],
-            Text("parameters (billions)", "参数（十亿，B）"),
+            Text(f"parameters ({name.en})", f"参数（{name.zh}，{letter}）"),
             [row[2] for row in rows],
         ),
     )
@@ -62,18 +65,26 @@ def reach_picture(result: "Result") -> Picture:
     """Which outputs react when a token is poked."""
     n, family = result.params.length, result.params.family
     reacts = (result.reach > 0).float()
-    pairs, size = int(reacts.sum()), len(reacts)
+    pairs, size, p = int(reacts.sum()), len(reacts), result.params.prefix
+    kinds = (
+        Text("the same as the decoder", "与解码器一样")
+        if p < 2
+        else Text("the same as the encoder", "与编码器一样")
+        if p == n
+        else Text("both ways inside the prefix only", "只有前缀内部是双向的")
+    )
     titles = {
         "encoder": Text(
-            f"Encoder: all {pairs} pairs react, both sides count", f"编码器：{pairs} 对全部有反应，左右都看得到"
+            f"Encoder: all {pairs} pairs react, to the left and to the right",
+            f"编码器：{pairs} 对全部有反应，左右都看得到",
         ),
         "decoder": Text(
-            f"Decoder: {pairs} of {size * size} pairs react, none of them backwards",
-            f"解码器：{size * size} 对里有 {pairs} 对有反应，没有一对是后面影响前面",
+            f"Decoder: {pairs} of {size * size} pairs react; no output notices a later token",
+            f"解码器：{size * size} 对里有 {pairs} 对有反应，没有一个输出感知到后面的 token",
         ),
         "prefix": Text(
-            f"Prefix of {result.params.prefix}: {pairs} of {size * size} pairs react; both ways inside the prefix only",
-            f"前缀长 {result.params.prefix}：{size * size} 对里有 {pairs} 对有反应，只有前缀内部是双向的",
+            f"Prefix of {p}: {pairs} of {size * size} pairs react; {kinds.en}",
+            f"前缀长 {p}：{size * size} 对里有 {pairs} 对有反应，{kinds.zh}",
         ),
         "both": Text(
             f"{n} source and {n} target tokens: the source reaches all, the target only itself and later targets",
@@ -118,8 +129,9 @@ def shared_picture(result: "Result") -> Picture:
     return Picture(
         "shared",
         Text(
-            f"{kv} K/V heads for 32 query heads: {cache:.0%} of MHA's cache, {flops:.0%} of the FLOPs of its products",
-            f"32 个 query 头共用 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.0%}，乘积的 FLOPs 是 {flops:.0%}",
+            f"{kv} K/V head{'s' if kv > 1 else ''} for 32 query heads: {cache:.0%} of MHA's cache, "
+            f"{flops:.0%} of the FLOPs of its products",
+            f"32 个 query 头配 {kv} 个 K/V 头：缓存是 MHA 的 {cache:.0%}，乘积的 FLOPs 是 {flops:.0%}",
         ),
         Text(
             f"Cache and FLOPs relative to 32 K/V heads; at {kv}: {cache:.4f} and {flops:.4f}.",
@@ -143,7 +155,7 @@ def expert_picture(result: "Result") -> Picture:
         "experts",
         Text(
             f"One token needs {k} of {e} experts, a batch of {t} needs {touched:.2f} on average",
-            f"一个 token 只用 {e} 个专家中的 {k} 个，{t} 个 token 的 batch 平均用到 {touched:.2f} 个",
+            f"一个 token 用 {e} 个专家中的 {k} 个，{t} 个 token 的 batch 平均用到 {touched:.2f} 个",
         ),
         Text(
             f"Experts needed against batch size; at {t} tokens {touched:.3f} of {e}.",

@@ -8,7 +8,7 @@ Family = Literal["bert", "gpt2", "t5", "llama"]
 
 @dataclass(frozen=True)
 class Config:
-    """What the authors or their checkpoint say. `published` is the checkpoint's own number of parameters.
+    """What the authors or their checkpoint say. `published` is what the released model counts.
 
     `bert` is the encoder with its pooler, `gpt2` and `t5` share one matrix for input and output embeddings.
     """
