@@ -88,15 +88,15 @@ def accuracy_picture(result: "Result") -> Picture:
     run, other, seeds = result.run, result.other, result.run.recipe.seeds
     places = torch.arange(1, seeds + 1)
     low, high = run.accuracy.min().item(), run.accuracy.max().item()
-    split = high - low > 0.5
+    spread = high - low
     title = (
         Text("One seed: draw no conclusion from it", "只有一个种子：不要据此下结论")
         if seeds == 1
         else Text("The seed decides: one run would prove nothing", "成败取决于种子：单次实验说明不了什么")
-        if split
+        if spread > 0.5
         else Text(
-            f"The {seeds} seeds agree: accuracy {low:.2f} to {high:.2f}",
-            f"{seeds} 个种子结果接近：正确率 {low:.2f} 到 {high:.2f}",
+            f"The {seeds} seeds {'differ' if spread > 0.1 else 'agree'}: accuracy {low:.2f} to {high:.2f}",
+            f"{seeds} 个种子结果{'有差别' if spread > 0.1 else '接近'}：正确率 {low:.2f} 到 {high:.2f}",
         )
     )
     listed = ", ".join(f"{value:.3f}" for value in run.accuracy.tolist())
@@ -124,7 +124,8 @@ def norm_picture(result: "Result") -> Picture:
     """The gradient norm before and after clipping, and the learning rate."""
     run = result.run
     steps = torch.arange(1, len(run.norms) + 1)
-    touched = (run.norms > run.recipe.clip).float().mean().item() if run.recipe.clip else 0.0
+    first = run.norms[:, 0]
+    touched = (first > run.recipe.clip).float().mean().item() if run.recipe.clip else 0.0
     series = [Line(Text("before clipping", "裁剪前"), steps, run.norms[:, 0].clamp(min=1e-4), ORANGE)]
     if run.recipe.clip:
         series.append(Line(Text("after", "裁剪后"), steps, run.clipped[:, 0].clamp(min=1e-4), GREEN))
@@ -132,17 +133,20 @@ def norm_picture(result: "Result") -> Picture:
     return Picture(
         "norm",
         Text(
-            f"Clipping at {run.recipe.clip:g} acts in {touched:.0%} of the steps",
-            f"裁剪到 {run.recipe.clip:g}，在 {touched:.0%} 的步里起了作用",
+            f"First seed: clipping at {run.recipe.clip:g} acts in {touched:.0%} of the steps",
+            f"第一个种子：裁剪到 {run.recipe.clip:g}，在 {touched:.0%} 的步里起了作用",
         )
         if run.recipe.clip
-        else Text("Without clipping the gradient norm is whatever it is", "不裁剪，梯度范数是多少就是多少"),
+        else Text(
+            f"First seed, no clipping: the gradient norm goes up to {first.max():.2g}",
+            f"第一个种子，不裁剪：梯度范数最大到 {first.max():.2g}",
+        ),
         Text(
             f"Gradient norm of the first seed: largest {run.norms[:, 0].max():.2f}, last {run.norms[-1, 0]:.3f}.",
             f"第一个种子的梯度范数：最大 {run.norms[:, 0].max():.2f}，最后 {run.norms[-1, 0]:.3f}。",
         ),
         charts.lines(
-            series, Axis(Text("step", "步数")), Axis(Text("norm, rate", "范数、学习率"), log=True, range=(1e-3, 30))
+            series, Axis(Text("step", "步数")), Axis(Text("norm, rate", "范数、学习率"), log=True, range=(1e-4, 30))
         ),
     )
 
@@ -181,11 +185,12 @@ def first_steps_picture(result: "Result") -> Picture:
     small, large = result.undecayed[:, 0], result.undecayed[:, 1]
     steps, scale = torch.arange(len(small)), result.params.large
     apart = (small - large).abs().max().item()
+    off = Text(f" (apart by at most {apart:.1g})", f"（最多相差 {apart:.1g}）") if apart else same("")
     return Picture(
         "steps",
         Text(
-            f"Gradients of scale 0.1 and {scale:g}: Adam moves both weights alike (apart by at most {apart:.1g})",
-            f"梯度尺度 0.1 和 {scale:g}：Adam 让两个权重走得一样（最多相差 {apart:.1g}）",
+            f"Gradients of scale 0.1 and {scale:g}: Adam moves both weights alike" + off.en,
+            f"梯度尺度 0.1 和 {scale:g}：Adam 让两个权重走得一样" + off.zh,
         ),
         Text(
             f"Both weights by step, without decay; the first step is {(large[0] - large[1]).abs():.4f}.",
@@ -210,7 +215,7 @@ def decay_picture(result: "Result") -> Picture:
     return Picture(
         "decay",
         Text(
-            f"AdamW: decay moved both weights by {ends[0, 0]:.2g}; an L2 term by {ends[1, 0]:.2g} and {ends[1, 1]:.2g}",
+            f"AdamW: decay moves both weights by {ends[0, 0]:.2g}; an L2 term by {ends[1, 0]:.2g} and {ends[1, 1]:.2g}",
             f"AdamW 的衰减使两个权重都移动 {ends[0, 0]:.2g}；作为 L2 项则是 {ends[1, 0]:.2g} 和 {ends[1, 1]:.2g}",
         ),
         Text(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from demos.kit.lab import Lab
 
-SYMBOLS, LENGTH = 12, 10
+SYMBOLS, LENGTH = 12, 8
 WIDTH, HEADS, LAYERS, HIDDEN = 32, 4, 4, 64
 Weights = dict[str, Tensor]
 
