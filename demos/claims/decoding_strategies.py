@@ -87,7 +87,7 @@ def sampling_claims(result: "Result") -> list[Claim]:
     slack = 5 * math.sqrt(chance * (1 - chance) / 4096) + 1e-6
     made = [Claim("draws_follow_the_kept", often, drawn, "=", chance, error, slack)]
     if params.temperature == 0:
-        sentence, limit = Text("At temperature 0 the argmax has", "温度为 0 时，argmax 的概率"), same("T → 0")
+        sentence, limit = Text("At temperature 0 the argmax has", "温度为 0 时，argmax 的概率"), same(r"$\tau\to0$")
         return [*made, Claim("zero_is_argmax", sentence, chance, "=", 1.0, limit)]
     mass = (result.passage * kept).sum(-1)  # (position,)
     smallest = (result.passage.masked_fill(~kept, 1.0)).amin(-1)  # (position,)
@@ -110,7 +110,8 @@ def sampling_claims(result: "Result") -> list[Claim]:
         sentence = Text("Entropy at this temperature minus that at 1", "此温度下的熵减去温度 1 的熵")
         relation = ">" if params.temperature > 1 else "<"
         rises = Text(
-            r"dH/dT = Var(z)/T³ > 0 unless all logits are equal", r"只要 logits 不全相等，dH/dT = Var(z)/T³ > 0"
+            r"$dH/d\tau=\operatorname{Var}(z)/\tau^3>0$ unless all logits are equal",
+            r"只要 logits 不全相等，$dH/d\tau=\operatorname{Var}(z)/\tau^3>0$",
         )
         made.append(Claim("temperature_raises_entropy", sentence, now - plain, relation, 0.0, rises))
     return made
@@ -185,6 +186,6 @@ def cache_claims(result: "Result") -> list[Claim]:
             float((~visible(prompt, 0)).sum()),
             "=",
             prompt * (prompt - 1) / 2,
-            same("P(P−1)/2"),
+            same("$P(P-1)/2$"),
         ),
     ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LABELLED = 110  # nodes that still leave room for their letters
 VISIBLE = {" ": "␣", "\n": "↵"}
 Edge = tuple[int, int, int]  # step, rank of the parent, rank of the child
+Node = tuple[int, int]  # step, rank
 
 
 def tree_picture(result: "Result") -> Picture:
@@ -25,6 +26,7 @@ def tree_picture(result: "Result") -> Picture:
     ranks = beam.ranks(length)
     alive, dead = branches(beam, length)
     won = {(step, ranks[step - 1], ranks[step]) for step in range(1, length)}
+    winners = set(enumerate(ranks))
     lowest, rows = max(ranks) + 1, lanes(beam, length)
     figure = charts.lines(
         [
@@ -37,7 +39,7 @@ def tree_picture(result: "Result") -> Picture:
     )
     for line, thickness in zip(figure["data"], (1.5, 2, 3.5), strict=True):
         line["line"]["width"] = thickness
-    figure["data"].append(letters(result, beam, rows, ranks))
+    figure["data"].append(letters(result, beam, rows, winners, alive))
     figure["layout"]["yaxis"] |= {"range": [width - 0.4, -0.8], "showgrid": False, "zeroline": False}
     return Picture(
         "tree",
@@ -57,10 +59,11 @@ def tree_picture(result: "Result") -> Picture:
     )
 
 
-def letters(result: "Result", beam: Search, rows: list[list[int]], ranks: list[int]) -> dict[str, Any]:
-    """The character of every prefix, or only of the winning ones where all would not fit."""
+def letters(result: "Result", beam: Search, rows: list[list[int]], won: set[Node], alive: list[Edge]) -> dict[str, Any]:
+    """Each prefix's character in the colour of its branch, or only the winning ones where all would not fit."""
     everyone = sum(map(len, rows)) <= LABELLED
-    nodes = [(s, r) for s in range(len(rows)) for r in range(len(beam.symbols[s])) if everyone or r == ranks[s]]
+    nodes = [(s, r) for s in range(len(rows)) for r in range(len(beam.symbols[s])) if everyone or (s, r) in won]
+    living = {node for step, parent, child in alive for node in ((step - 1, parent), (step, child))}
     written = [result.alphabet[int(beam.symbols[step][rank])] for step, rank in nodes]
     return {
         "type": "scatter",
@@ -68,7 +71,10 @@ def letters(result: "Result", beam: Search, rows: list[list[int]], ranks: list[i
         "x": charts.numbers([step + 1 for step, _ in nodes]),
         "y": charts.numbers([rows[step][rank] for step, rank in nodes]),
         "text": [VISIBLE.get(letter, letter) for letter in written],
-        "textfont": {"size": 15},
+        "textfont": {
+            "size": 15,
+            "color": [ORANGE if node in won else BLUE if node in living else GREY for node in nodes],
+        },
         "textposition": "top center",
         "showlegend": False,
         "hoverinfo": "text",

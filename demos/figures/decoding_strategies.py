@@ -24,6 +24,8 @@ VIEWS = {
     "cost": Text("KV cache", "KV 缓存"),
 }
 SHOWN = 12  # characters in the bar chart
+# opaque, so that the letters find their contrast in both themes
+SHADES = [[0, "rgb(226,236,248)"], [0.5, "rgb(136,178,226)"], [1, "rgb(30,95,175)"]]
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -59,7 +61,7 @@ def written(result: "Result", rows: dict[str, Continuation], names: Sequence[Tex
         limits=(0.0, 1.0),
         texts=[list(shown(result, path.symbols)) for path in paths],
     )
-    figure["data"][0] |= {"x": list(range(1, len(paths[0].symbols) + 1)), "xgap": 1}
+    figure["data"][0] |= {"x": list(range(1, len(paths[0].symbols) + 1)), "xgap": 1, "colorscale": SHADES}
     figure["layout"]["height"] = 110 + 44 * len(paths)
     return figure
 
@@ -135,7 +137,7 @@ def next_picture(result: "Result") -> Picture:
     return Picture(
         "next",
         Text(
-            f"First character: {count} of {total} are kept, which had {mass:.1%} of the probability",
+            f"First character: {count} of {total} kept, with {mass:.1%} of the probability before",
             f"首字符：{total} 个里保留 {count} 个，原来共占 {mass:.1%} 的概率",
         ),
         Text(
@@ -150,7 +152,7 @@ def next_picture(result: "Result") -> Picture:
         ),
         charts.bars(
             [
-                Line(Text("softmax(z / T)", "softmax(z / T)"), torch.arange(len(order)), before, GREY),
+                Line(same("softmax(z / τ)"), torch.arange(len(order)), before, GREY),
                 Line(Text("kept, renormalised", "保留并重新归一化"), torch.arange(len(order)), after, BLUE),
             ],
             Axis(Text("character, most probable first", "字符，按概率排列"), ticks=range(len(order)), tick_texts=names),
@@ -165,10 +167,14 @@ def sizes_picture(result: "Result") -> Picture:
     low, high, mean = int(kept.min()), int(kept.max()), kept.float().mean().item()
     truncated = result.params.temperature == 0 or result.params.top_k or result.params.top_p < 1
     title = (
-        Text(f"Along the tale, {low} to {high} characters are kept, {mean:.2g} on average",
-             f"沿着故事看，每处保留 {low} 到 {high} 个字符，平均 {mean:.2g} 个")
-        if truncated
-        else Text("No truncation: the improbable characters stay in the draw", "不截断：低概率的字符也都可能被抽到")
+        Text("No truncation: the improbable characters stay in the draw", "不截断：低概率的字符也都可能被抽到")
+        if not truncated
+        else Text("One character is kept everywhere: nothing is left to chance", "处处只保留一个字符：没有随机性了")
+        if high == 1
+        else Text(f"Along the tale, {low} to {high} characters are kept, {mean:.2g} on average",
+                  f"沿着故事看，每处保留 {low} 到 {high} 个字符，平均 {mean:.2g} 个")
+        if low < high
+        else Text(f"Along the tale, {low} characters are kept everywhere", f"沿着故事看，处处保留 {low} 个字符")
     )  # fmt: skip
     return Picture(
         "sizes",
