@@ -51,7 +51,7 @@ def motif_claims(result: "Result") -> list[Claim]:
         Claim("cnn_beats_transformer", better, cnn.accuracy.mean().item(), ">", bar, than),
         Claim("cnn_is_smaller", size, few, "<", transformer.parameters, counts),
     ]
-    if result.params.examples == 100:  # with more, 300 steps do not suffice to fit them
+    if result.params.examples == 64:  # with more, 200 steps do not suffice to fit them
         made.append(Claim("transformer_memorises", fitted, gap, ">", error(0.5, TESTS), memorised))
     return made
 

@@ -20,6 +20,7 @@ TASKS = {
     "parity": Text("track a state: parity", "跟踪状态：奇偶"),
     "recall": Text("look up a value by key", "按 key 查 value"),
 }
+SMALL = 0.05  # a gap that is not worth a title
 FAR = 20  # parity: positions 21 to 60, twice the training length and more
 SHARE = Axis(Text("accuracy", "正确率"), range=(0, 1.05), ticks=(0, 0.25, 0.5, 0.75, 1))
 
@@ -71,13 +72,20 @@ def seen_picture(result: "Result") -> Picture:
     """How much of the accuracy on training examples carries over."""
     scores, places = result.scores, np.arange(3.0)
     gaps = {kind: score.train_accuracy - final(score, "motif") for kind, score in scores.items()}
-    widest = max(gaps, key=lambda kind: gaps[kind])
+    widest, least = max(gaps, key=lambda kind: gaps[kind]), min(scores, key=lambda kind: scores[kind].train_accuracy)
+    fitted = scores[least].train_accuracy
     each = ", ".join(f"{MODELS[kind].en} {gap:+.3f}" for kind, gap in gaps.items())
     return Picture(
         "seen",
         Text(
             f"{MODELS[widest].en} loses most from training to new examples: {100 * gaps[widest]:.0f} points",
             f"从训练样本到新样本，{MODELS[widest].zh} 掉得最多：{100 * gaps[widest]:.0f} 个百分点",
+        )
+        if gaps[widest] > SMALL
+        else Text(
+            f"None loses much from training to new examples; {MODELS[least].en} has fitted only {fitted:.0%} of its "
+            "training examples so far",
+            f"从训练样本到新样本都没怎么掉；但 {MODELS[least].zh} 连训练样本也只拟合了 {fitted:.0%}，还没训练够",
         ),
         Text(
             f"Training accuracy minus accuracy on new examples: {each}.",
