@@ -12,17 +12,17 @@ from torch import Tensor
 from demos.claims.memory_and_compute import claims
 from demos.figures.memory_and_compute import pictures
 from demos.kit.contract import Demo, Prediction, Preset
-from demos.kit.knobs import Choice, Spaced
+from demos.kit.knobs import Choice, Spaced, Switch
 from demos.kit.lab import Lab
+from demos.kit.measured import Measured, measure
 from demos.kit.memory import Memory
 from demos.kit.published import MODELS
 from demos.kit.stage import stage
+from demos.kit.training_layer import TYPES, Block, draw, run_all, run_block
 from language import Text, same
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 TILE = 32  # keys that the tiled attention looks at together
-KEPT = 0.9  # what dropout keeps
 STACK = 32, 48, 4, "fp32"  # length, width and heads of the layers that are trained with checkpoints
 ASKED = 128, 96, 12, "bf16"  # the prediction: an eighth of GPT-2 small at 1024 tokens
 PRECISIONS = {"bf16": Text("mixed, 16 bits", "混合，16 位"), "fp32": same("fp32")}
@@ -40,17 +40,10 @@ class Params:
     heads: Annotated[int, Spaced((1, 2, 3, 4, 6, 12), label=Text("Heads a", "头数 a"))] = 12
     precision: Annotated[str, Choice(PRECISIONS, label=Text("Precision", "精度"))] = "bf16"
     layers: Annotated[int, Spaced((2, 4, 8, 12), label=Text("Layers L in training", "训练的层数 L"))] = 4
-    group: Annotated[int, Spaced((1, 2, 3, 4, 6), label=Text("Layers k per checkpoint", "每个检查点的层数 k"))] = 2
+    group: Annotated[int, Spaced((1, 2, 3, 4, 6), label=Text("Layers k per checkpoint", "每个检查点的层数 k"))] = 1
+    measured: Annotated[bool, Switch(label=Text("Measure on this device", "在本机上实测"))] = False
     model: Annotated[str, Choice(REAL, label=Text("Real model", "真实模型"))] = "llama2_7b"
     context: Annotated[int, Spaced(CONTEXTS, label=Text("Tokens in the cache", "缓存的 token 数"))] = 4096
-
-
-@dataclass(frozen=True)
-class Block:
-    """The matrices of one layer, and what its dropout keeps."""
-
-    weights: tuple[Tensor, ...]  # query, key, value, output: (feature, feature); rise, fall of the FFN
-    keep: tuple[Tensor, ...]  # bool: (head, query, key), (position, feature), (position, feature)
 
 
 @dataclass(frozen=True)
@@ -94,18 +87,14 @@ class Result:
     state: dict[str, float]  # bytes per parameter: weights, gradients, optimiser
     cache: int  # bytes per token, measured by making it
     asked: float  # the prediction: share of the kept bytes that is n × n
+    here: Measured | None  # clock and allocator of the learner's device, if asked for
     input_bytes: int = STACK[0] * STACK[1] * 4  # of one layer of the stack
-
-
-def dropped(x: Tensor, keep: Tensor) -> Tensor:
-    """Dropout. Each pass makes a mask of its own; ours is a copy, so that a second pass drops the same."""
-    return x * keep.clone() / KEPT
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(Q Kᵀ / √d) V, with all n × n scores at once."""
-    weights = (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1)  # (head, query, key)
-    return weights @ value  # (head, query, feature)
+    weights = (torch.bmm(query, key.mT) / math.sqrt(query.shape[-1])).softmax(-1)  # (head, query, key)
+    return torch.bmm(weights, value)  # (head, query, feature)
 
 
 def tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -113,42 +102,13 @@ def tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     m = query.new_full((*query.shape[:2], 1), -math.inf)  # (head, query, 1)
     total, output = torch.zeros_like(m), torch.zeros_like(query)
     for k, v in zip(key.split(TILE, 1), value.split(TILE, 1), strict=True):
-        scores = query @ k.mT / math.sqrt(query.shape[-1])  # (head, query, tile)
+        scores = torch.bmm(query, k.mT) / math.sqrt(query.shape[-1])  # (head, query, tile)
         larger = torch.maximum(m, scores.amax(-1, keepdim=True))
         weights, shrink = (scores - larger).exp(), (m - larger).exp()
         total = shrink * total + weights.sum(-1, keepdim=True)
-        output = shrink * output + weights @ v  # (head, query, feature)
+        output = shrink * output + torch.bmm(weights, v)  # (head, query, feature)
         m = larger
     return output / total
-
-
-def run_block(x: Tensor, block: Block) -> Tensor:
-    """A Pre-LN layer with dropout where the original has it, and on the attention weights."""
-    to_query, to_key, to_value, to_output, rise, fall = block.weights
-    keep_weights, keep_attention, keep_ffn = block.keep
-    heads, n, d = len(keep_weights), *x.shape
-    y = F.layer_norm(x, (d,))
-    query, key, value = ((y @ w).view(n, heads, -1).transpose(0, 1) for w in (to_query, to_key, to_value))
-    weights = (query @ key.mT / math.sqrt(d // heads)).softmax(-1)  # (head, query, key)
-    mixed = (dropped(weights, keep_weights) @ value).transpose(0, 1).reshape(n, d)  # (position, feature)
-    x = x + dropped(mixed @ to_output, keep_attention)
-    hidden = F.gelu(F.layer_norm(x, (d,)) @ rise)  # (position, 4 · feature)
-    return x + dropped(hidden @ fall, keep_ffn)
-
-
-def draw(lab: Lab, length: int, width: int, heads: int, precision: str, layers: int) -> tuple[Tensor, list[Block]]:
-    """Tokens, and layers of random weights."""
-    generator, kind = lab.generator(0), TYPES[precision]
-
-    def block() -> Block:
-        shapes = [(width, width)] * 4 + [(width, 4 * width), (4 * width, width)]
-        weights = [lab.normal(*shape, generator=generator) / math.sqrt(shape[0]) for shape in shapes]
-        kept = [(heads, length, length), (length, width), (length, width)]
-        keep = [(torch.rand(shape, generator=generator) < KEPT).to(lab.device) for shape in kept]
-        return Block(tuple(weight.to(kind).requires_grad_() for weight in weights), tuple(keep))
-
-    x = lab.normal(length, width, generator=generator).to(kind)  # (position, feature)
-    return x, [block() for _ in range(layers)]
 
 
 @stage(keep=32)
@@ -181,13 +141,6 @@ def measure_tiles(lab: Lab, length: int, width: int, heads: int) -> Tiles:
     difference = (output - F.scaled_dot_product_attention(query, key, value)).abs().max().item()
     peaks = (short.peak, naive.peak), (short_tiled.peak, tiled.peak)
     return Tiles(*peaks, (naive.flops, tiled.flops), difference)
-
-
-def run_all(x: Tensor, blocks: list[Block]) -> Tensor:
-    """One layer after another."""
-    for block in blocks:
-        x = run_block(x, block)
-    return x
 
 
 def train(x: Tensor, blocks: list[Block], memory: Memory) -> int:
@@ -227,6 +180,21 @@ def measure_step(lab: Lab, layers: int, group: int) -> Step:
     return Step(kept, memory.peak, memory.flops, gradients)
 
 
+def measure_here(lab: Lab, length: int, width: int, heads: int, layers: int) -> Measured:
+    """Attention in three ways, and a training step with everything kept and with a checkpoint at every layer."""
+    query, key, value = lab.normal(3, 1, heads, length, width // heads, generator=lab.generator(0))
+    x, blocks = draw(lab, *STACK, layers)
+
+    def step(group: int) -> None:
+        with torch.enable_grad():  # the clock runs without gradients
+            train_with_checkpoints(x, blocks, group, Memory()) if group else train(x, blocks, Memory())
+
+    ways = {"naive": lambda: attention(query[0], key[0], value[0])}
+    ways |= {"tiles": lambda: tiled_attention(query[0], key[0], value[0])}
+    ways |= {"fused": lambda: F.scaled_dot_product_attention(query, key, value)}  # without a batch it would not fuse
+    return measure(lab, {**ways, "all": lambda: step(0), "checkpoints": lambda: step(1)})
+
+
 def measure_state(lab: Lab, precision: str) -> dict[str, float]:
     """Bytes per parameter that one step of Adam leaves behind."""
     weights = lab.normal(256, generator=lab.generator(0)).to(TYPES[precision])  # (parameter,)
@@ -254,6 +222,7 @@ def compute(params: Params, lab: Lab) -> Result:
         state=measure_state(lab, precision),
         cache=torch.empty(cache, dtype=TYPES[precision], device=lab.device).nbytes,
         asked=asked.square_kept / asked.kept,
+        here=measure_here(lab, *shape, params.layers) if params.measured else None,
     )
 
 
@@ -293,6 +262,7 @@ DEMO = Demo(
         Preset(Text("GPT-2 small, ÷ 8", "GPT-2 small，÷ 8"), Params(model="gpt2")),
         Preset(Text("n = 6d", "n = 6d"), Params(length=576, width=96)),
         Preset(Text("fp32", "fp32"), Params(precision="fp32", layers=12, group=4)),
+        Preset(Text("Measured here, n = 576", "本机实测，n = 576"), Params(length=576, layers=12, measured=True)),
         Preset(Text("Llama-2-70B, long context", "Llama-2-70B，长文"), Params(model="llama2_70b", context=131072)),
     ),
 )

@@ -24,6 +24,7 @@ def claims(result: "Result") -> list[Claim]:
         *tile_claims(result),
         *checkpoint_claims(result),
         *model_claims(result),
+        *here_claims(result),
     ]
 
 
@@ -142,3 +143,27 @@ def model_claims(result: "Result") -> list[Claim]:
         Claim("parameters_are_published", of_model, count, "=", config.published, why_model),
         Claim("cache_per_token", of_cache, result.cache, "=", expected, EXACT),
     ]
+
+
+def here_claims(result: "Result") -> list[Claim]:
+    """What the allocator of this device says, when asked. Time belongs to the machine and is only shown."""
+    if result.here is None:
+        return []
+    peaks, n, d, a = result.here.peaks, result.params.length, result.params.width, result.params.heads
+    device = Text("Allocator of this device: peak of naive attention", "本机分配器：朴素注意力的峰值字节")
+    tensors = Text("at least the tensors that live together", "至少是同时存在的那些张量")
+    fused = Text(
+        "Allocator of this device: peak of PyTorch's fused kernel", "本机分配器：PyTorch 融合 kernel 的峰值字节"
+    )
+    lower = Text("below that of naive attention: it never holds all scores", "低于朴素注意力：从不保存全部分数")
+    steps = Text(
+        "Allocator of this device: peak of a step with checkpoints", "本机分配器：有检查点的一步训练的峰值字节"
+    )
+    fewer = Text("below that of the same step with everything kept", "低于全部保存的同一步")
+    made = [
+        Claim("allocator_agrees", device, peaks["naive"], ">=", result.tiles.naive[1], tensors),
+        Claim("allocator_sees_checkpoints", steps, peaks["checkpoints"], "<", peaks["all"], fewer),
+    ]
+    if a * n >= 4 * d:  # in shorter sequences the kernel's tiles and output outweigh the few scores
+        made.append(Claim("fused_needs_less", fused, peaks["fused"], "<", peaks["naive"], lower))
+    return made

@@ -12,16 +12,25 @@ from demos.kit.published import MODELS, parameters
 from language import Text
 
 if TYPE_CHECKING:
+    from demos.kit.measured import Measured
     from demos.memory_and_compute import Result
 
 BYTES = {"bf16": 2, "fp32": 4}
 MIB, GB = 2**20, 10**9
+HERE = {
+    "naive": Text("attention, naive", "注意力，朴素"),
+    "tiles": Text("attention, our tiles", "注意力，我们的分块"),
+    "fused": Text("attention, fused", "注意力，融合 kernel"),
+    "all": Text("step, all kept", "训练一步，全部保存"),
+    "checkpoints": Text("step, checkpoints", "训练一步，检查点"),
+}
 COUNTED, LENGTH = Text("counted", "实测"), Text("sequence length n", "序列长度 n")
 
 
 def pictures(result: "Result") -> list[Picture]:
     """The n × n part of a layer, attention in tiles, checkpoints, and the bill of a published model."""
-    return [share_picture(result), tile_picture(result), checkpoint_picture(result), bill_picture(result)]
+    made = [share_picture(result), tile_picture(result), checkpoint_picture(result), bill_picture(result)]
+    return [*made, *here_pictures(result.here)] if result.here else made
 
 
 def draw(series: list[Line], x: Axis, y: Axis, guides: Sequence[Guide] = ()) -> dict[str, Any]:
@@ -166,3 +175,41 @@ def bill_picture(result: "Result") -> Picture:
             [ORANGE, ORANGE, ORANGE, BLUE, PURPLE],
         ),
     )
+
+
+def told(what: Text, values: dict[str, float]) -> Text:
+    """All bars in words."""
+    return Text(
+        what.en + "; ".join(f"{HERE[name].en} {value:,.2f}" for name, value in values.items()) + ".",
+        what.zh + "；".join(f"{HERE[name].zh} {value:,.2f}" for name, value in values.items()) + "。",
+    )
+
+
+def here_pictures(here: "Measured") -> list[Picture]:
+    """The peaks of this device's allocator, and its milliseconds, which are shown and not claimed."""
+    peaks, times = {name: size / 1024 for name, size in here.peaks.items()}, here.middle
+    fused, step = times["naive"] / times["fused"], times["checkpoints"] / times["all"]
+    colors = [ORANGE, BLUE, GREEN, ORANGE, GREEN]
+    return [
+        Picture(
+            "peaks_here",
+            Text(
+                f"By the allocator of this device the fused kernel peaks at {peaks['fused']:,.0f} KiB, naive attention "
+                f"at {peaks['naive']:,.0f} KiB",
+                f"按本机分配器，融合 kernel 的峰值是 {peaks['fused']:,.0f} KiB，朴素注意力是 {peaks['naive']:,.0f} KiB",
+            ),
+            told(Text("Peak KiB: ", "峰值（KiB）："), peaks),
+            charts.named_bars(list(HERE.values()), list(peaks.values()), Text("peak (KiB)", "峰值（KiB）"), colors),
+        ),
+        Picture(
+            "times_here",
+            Text(
+                f"Just now: the fused kernel was {fused:.1f} times as fast as naive attention; checkpoints took "
+                f"{step:.2f} times the step{here.warning[0]}",
+                f"刚才的计时：融合 kernel 的速度是朴素注意力的 {fused:.1f} 倍；有检查点的一步，用时是原来的 "
+                f"{step:.2f} 倍{here.warning[1]}",
+            ),
+            told(Text("Median milliseconds of five: ", "五次的中位数（毫秒）："), times),
+            charts.named_bars(list(HERE.values()), list(times.values()), Text("milliseconds", "毫秒"), colors),
+        ),
+    ]

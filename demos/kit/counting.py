@@ -29,11 +29,15 @@ class Count(TorchDispatchMode):
         self._waited: dict[int, int] = {}  # operations behind each tensor, by its id
         self._kept: list[Any] = []  # an id is unique only while its tensor lives
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing here is compiled, and the guard costs as much as a small operation
+
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **kwargs) if kwargs else function(*args)
-        formula, work = _kind(function)
+        formula, work = kind(function)
         if formula:
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+            self.flops += flops(formula, args, kwargs, result)
         waited, known = 0, self._waited
         for value in args:  # this runs once per operation: plain loops
             for item in value if type(value) in (list, tuple) else (value,):
@@ -66,5 +70,22 @@ def clock(run: Callable[[], Any], device: torch.device, repeats: int) -> Tensor:
 
 
 @functools.cache
-def _kind(function: Any) -> tuple[Callable[..., int] | None, int]:
+def kind(function: Any) -> tuple[Callable[..., int] | None, int]:
+    """PyTorch's formula for the FLOPs of an operation, if it has one, and 0 for a view or 1 for work."""
     return flop_registry.get(function.overloadpacket), 0 if function.is_view else 1
+
+
+def flops(formula: Callable[..., int], args: Any, kwargs: Any, result: Any) -> int:
+    """What `formula` says. Most formulas want shapes only; remembering those is quicker than PyTorch's tree walk."""
+    if kwargs or not isinstance(result, Tensor) or not hasattr(formula, "__wrapped__"):
+        return formula(*args, **(kwargs or {}), out_val=result)
+    return _by_shape(formula, result.shape, *[_shape(each) for each in args])
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else tuple(value) if type(value) is list else value
+
+
+@functools.lru_cache(4096)
+def _by_shape(formula: Any, out_shape: torch.Size, *shapes: Any) -> int:
+    return formula.__wrapped__(*shapes, out_shape=out_shape)

@@ -1,6 +1,7 @@
 """Theory, published numbers and PyTorch's own checkpoints for the demo of memory and compute."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from demos import memory_and_compute as demo
 from demos.kit.lab import Lab
+from demos.kit.measured import Measured
 from demos.kit.memory import Memory
 from demos.kit.published import MODELS, parameters
 from demos.memory_and_compute import Params, Result
@@ -114,3 +116,24 @@ def test_the_bills_of_the_answer():
 
 def test_the_prediction_asks_about_fixed_proportions():
     assert {demo.right_option(result(heads=heads, precision="fp32")) for heads in (1, 12)} == {"most"}
+
+
+def test_unless_asked_nothing_is_measured_by_the_device():
+    assert result().here is None
+    assert "times_here" not in {picture.id for picture in demo.pictures(result())}
+
+
+def test_the_device_confirms_what_was_counted_and_only_ratios_are_claimed():
+    seen = result(measured=True)
+    extra = {claim.id: claim for claim in demo.claims(seen) if claim.id not in claimed()}
+    assert set(extra) == {"allocator_agrees", "allocator_sees_checkpoints", "fused_needs_less"}
+    assert all(claim.holds for claim in extra.values())
+    assert extra["allocator_agrees"].measured == pytest.approx(seen.tiles.naive[1], abs=64)  # PyTorch's scalar for √d
+    assert [picture.id for picture in demo.pictures(seen)][-2:] == ["peaks_here", "times_here"]
+
+
+def test_a_kernel_that_keeps_all_scores_breaks_a_claim():
+    seen = result(measured=True)
+    assert seen.here is not None
+    greedy = Measured(seen.here.seconds, {**seen.here.peaks, "fused": seen.here.peaks["naive"]})
+    assert [claim.id for claim in demo.claims(replace(seen, here=greedy)) if not claim.holds] == ["fused_needs_less"]

@@ -2,11 +2,13 @@
 
 import threading
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from demos.kit.memory import Memory
+from demos.kit.memory import Memory, allocated
 
 
 def floats(count: int) -> torch.Tensor:
@@ -78,3 +80,56 @@ def test_the_counter_sees_only_its_own_thread():
         other.start()
         other.join()
     assert memory.peak == 0
+
+
+CPU = torch.device("cpu")
+
+
+def test_the_allocator_of_the_cpu_sees_the_tensors_of_this_thread():
+    stop = threading.Event()
+
+    def disturb() -> None:
+        while not stop.is_set():
+            floats(100_000).exp()
+
+    other = threading.Thread(target=disturb)
+    other.start()
+    x = floats(1000)
+    try:
+        assert allocated(lambda: x.exp().exp(), CPU) == 2 * 4000
+    finally:
+        stop.set()
+        other.join()
+
+
+def test_the_allocator_sees_inside_a_kernel_that_the_tensors_do_not_show():
+    """Without a batch dimension PyTorch's attention falls back to the n × n matrices; with one it runs in tiles."""
+    query, key, value = torch.randn(3, 1, 2, 256, 8, generator=torch.Generator().manual_seed(0))
+    fused = allocated(lambda: F.scaled_dot_product_attention(query, key, value), CPU)
+    fallen_back = allocated(lambda: F.scaled_dot_product_attention(query[0], key[0], value[0]), CPU)
+    with torch.no_grad(), Memory() as outside:
+        F.scaled_dot_product_attention(query, key, value)
+    assert outside.peak < fused < 4 * 2 * 256 * 256 < fallen_back
+
+
+def test_on_cuda_its_own_statistics_are_asked(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def answer(name: str, value: int | None = None) -> None:
+        monkeypatch.setattr(torch.cuda, name, lambda _device: asked.append(name) or value)
+
+    answer("memory_allocated", 1000)
+    answer("max_memory_allocated", 5000)
+    answer("reset_peak_memory_stats")
+    answer("synchronize")
+    assert allocated(lambda: asked.append("run"), torch.device("cuda")) == 4000
+    assert asked == [
+        *["run", "synchronize", "memory_allocated", "reset_peak_memory_stats"],
+        *["run", "synchronize", "max_memory_allocated"],
+    ]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_the_allocator_of_cuda_gives_out_at_least_what_the_tensors_need():
+    x = floats(1 << 20).cuda()
+    assert 2 * x.nbytes <= allocated(lambda: x.exp().exp(), x.device) <= 2 * x.nbytes + 2 * 2**20
