@@ -11,9 +11,10 @@ from torch import Tensor
 from demos.claims.sequence_cost import claims
 from demos.figures.sequence_cost import pictures
 from demos.kit.contract import Demo, Prediction, Preset
-from demos.kit.counting import clock, count
+from demos.kit.counting import count
 from demos.kit.knobs import Spaced, Switch
 from demos.kit.lab import Lab
+from demos.kit.measured import Measured, measure
 from demos.kit.stage import stage
 from language import Text
 
@@ -28,7 +29,7 @@ class Params:
 
     length: Annotated[int, Spaced(LENGTHS, label=Text("Sequence length n", "序列长度 n"))] = 64
     width: Annotated[int, Spaced(WIDTHS, label=Text("Width d", "宽度 d"))] = 64
-    clock: Annotated[bool, Switch(label=Text("Measure time on this device", "在本机上计时"))] = False
+    clock: Annotated[bool, Switch(label=Text("Measure on this device", "在本机上实测"))] = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Result:
-    """Everything counted while the layers ran; `seconds` only when asked for."""
+    """Everything counted while the layers ran; `here` only when asked for."""
 
     params: Params
     flops: dict[str, int]  # by layer
@@ -62,7 +63,7 @@ class Result:
     comparison: Comparison
     generation: Generation
     asked: float  # the prediction: FLOPs of the attention layer over those of the RNN at n = d = 64
-    seconds: dict[str, Tensor]  # by layer: (repeat,)
+    here: Measured | None  # clock and allocator of the learner's device, by layer
     generated: int = GENERATED
 
 
@@ -231,10 +232,9 @@ def count_generation(lab: Lab, length: int, width: int) -> Generation:
     return Generation(positions, attention, recurrent, held.keys.nbytes + held.values.nbytes, 2 * x.nbytes)
 
 
-def measure(lab: Lab, length: int, width: int) -> dict[str, Tensor]:
-    """Seconds per forward pass on this device."""
-    made = layers(lab, length, width)
-    return {name: clock(made[name], lab.device, REPEATS) for name in ("rnn", "fused", "layer")}
+def measure_here(lab: Lab, length: int, width: int) -> Measured:
+    """Seconds and peak memory of a forward pass on this device."""
+    return measure(lab, {name: layers(lab, length, width)[name] for name in ("rnn", "fused", "layer")}, REPEATS)
 
 
 def compute(params: Params, lab: Lab) -> Result:
@@ -251,7 +251,7 @@ def compute(params: Params, lab: Lab) -> Result:
         comparison=compare(lab, length, width),
         generation=count_generation(lab, length, width),
         asked=asked["layer"] / asked["rnn"],
-        seconds=measure(lab, length, width) if params.clock else {},
+        here=measure_here(lab, length, width) if params.clock else None,
     )
 
 

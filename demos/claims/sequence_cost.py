@@ -16,13 +16,13 @@ QUOTIENT = 1e-12  # rounding of a quotient of whole numbers
 
 
 def claims(result: "Result") -> list[Claim]:
-    """FLOPs, break-even lengths, waiting, generation, and time when it was measured."""
+    """FLOPs, break-even lengths, waiting, generation, and what the device says when asked."""
     return [
         *flop_claims(result),
         *break_even_claims(result),
         *chain_claims(result),
         *generation_claims(result),
-        *time_claims(result),
+        *here_claims(result),
     ]
 
 
@@ -177,11 +177,18 @@ def generation_claims(result: "Result") -> list[Claim]:
     ]
 
 
-def time_claims(result: "Result") -> list[Claim]:
-    """Made when the clock is on and the steps are small. Only a ratio: milliseconds belong to the machine."""
-    if not result.seconds or result.params.width > 64:
+def here_claims(result: "Result") -> list[Claim]:
+    """Made when the device was asked. Of time only a ratio, where steps are small: the rest belongs to the machine."""
+    if result.here is None:
         return []
-    rates = {name: result.flops[name] / result.seconds[name].min().item() for name in ("layer", "rnn")}
+    held = Text("Allocator of this device: peak bytes of the attention layer", "本机分配器：注意力层的峰值字节")
+    pairs = Text("scores and weights live together, $2\\cdot4n^2$", "分数与权重同时存在，$2\\cdot4n^2$")
+    made = [
+        Claim("allocator_sees_the_square", held, result.here.peaks["layer"], ">=", 8 * result.params.length**2, pairs)
+    ]
+    if result.params.width > 64:
+        return made
+    rates = {name: result.flops[name] / result.here.seconds[name].min().item() for name in ("layer", "rnn")}
     sentence = Text("FLOPs per second: attention over the step-by-step RNN", "每秒 FLOPs：注意力与逐步 RNN 之比")
     why = Text("few large products instead of many small ones that wait", "少数几个大乘积，而不是许多互相等待的小乘积")
-    return [Claim("large_products_run_faster", sentence, rates["layer"] / rates["rnn"], ">", 1.0, why)]
+    return [*made, Claim("large_products_run_faster", sentence, rates["layer"] / rates["rnn"], ">", 1.0, why)]

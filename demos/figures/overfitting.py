@@ -83,9 +83,9 @@ def accuracy_picture(result: "Result") -> Picture:
     return Picture(
         "accuracy",
         Text(
-            f"Step {step}: {memorised:.0%} of the wrong training labels are given back; of new sequences the model gets "
-            f"{clean[time]:.0%} of the true labels",
-            f"第 {step} 步：错误的训练标签照背出来的有 {memorised:.0%}；对新序列的真标签，模型答对 {clean[time]:.0%}",
+            f"Step {step}: the model gives back {memorised:.0%} of the wrong training labels, and the true label of "
+            f"{clean[time]:.0%} of new sequences",
+            f"第 {step} 步：错误的训练标签，模型照样给出了 {memorised:.0%}；新序列的真标签，答对 {clean[time]:.0%}",
         ),
         Text(
             f"At step {step}: validation accuracy {validation[time]:.3f}, on unflipped labels {clean[time]:.3f}, "

@@ -11,6 +11,7 @@ from demos.kit.contract import Picture
 from language import Text, same
 
 if TYPE_CHECKING:
+    from demos.kit.measured import Measured
     from demos.sequence_cost import Result
 
 LAYERS = {
@@ -30,13 +31,12 @@ CLOCKED = {
     "fused": Text("LSTM, one fused call", "LSTM，一个融合 kernel"),
     "layer": Text("attention layer", "注意力层"),
 }
-NOISY = 1.5  # a median this many times the minimum says that something else was running
 
 
 def pictures(result: "Result") -> list[Picture]:
     """FLOPs, waiting, generation, and the clock when asked for."""
     made = [flops_picture(result), chain_picture(result), generation_picture(result)]
-    return [*made, clock_picture(result)] if result.seconds else made
+    return [*made, clock_picture(result.here)] if result.here else made
 
 
 def times(ratio: float) -> str:
@@ -147,17 +147,12 @@ def generation_picture(result: "Result") -> Picture:
     )
 
 
-def clock_picture(result: "Result") -> Picture:
-    """Milliseconds of this machine, shown and not claimed."""
-    middle = {name: 1e3 * seconds.median().item() for name, seconds in result.seconds.items()}
-    noise = max((seconds.median() / seconds.min()).item() for seconds in result.seconds.values())
+def clock_picture(here: "Measured") -> Picture:
+    """Milliseconds of this machine, shown and not claimed; the peaks of its allocator in the words."""
+    middle, (noisy, noisy_zh) = here.middle, here.warning
     quickest = min(middle, key=lambda name: middle[name])
-    noisy, noisy_zh = (
-        (f"; a noisy machine, repeats differ × {noise:.1f}", f"；机器有干扰，各次相差 {noise:.1f} 倍")
-        if noise > NOISY
-        else ("", "")
-    )
     told = [(CLOCKED[name], f"{value:.3g}") for name, value in middle.items()]
+    peaks = [(CLOCKED[name], f"{size:,}") for name, size in here.peaks.items()]
     return Picture(
         "clock",
         Text(
@@ -165,8 +160,14 @@ def clock_picture(result: "Result") -> Picture:
             f"本机刚才的计时，最快的是：{CLOCKED[quickest].zh}，{middle[quickest]:.3g} ms{noisy_zh}",
         ),
         Text(
-            "Median milliseconds of five passes: " + ", ".join(f"{name.en} {value}" for name, value in told),
-            "五次的中位数（毫秒）：" + "，".join(f"{name.zh} {value}" for name, value in told),
+            "Median milliseconds of five passes: "
+            + ", ".join(f"{name.en} {value}" for name, value in told)
+            + "; peak bytes by the allocator: "
+            + ", ".join(f"{name.en} {value}" for name, value in peaks),
+            "五次的中位数（毫秒）："
+            + "，".join(f"{name.zh} {value}" for name, value in told)
+            + "；分配器的峰值字节："
+            + "，".join(f"{name.zh} {value}" for name, value in peaks),
         ),
         charts.named_bars([CLOCKED[name] for name in middle], list(middle.values()), Text("milliseconds", "毫秒")),
     )
