@@ -262,7 +262,6 @@ DEMO = Demo(
         Preset(Text("GPT-2 small, ÷ 8", "GPT-2 small，÷ 8"), Params(model="gpt2")),
         Preset(Text("n = 6d", "n = 6d"), Params(length=576, width=96)),
         Preset(Text("fp32", "fp32"), Params(precision="fp32", layers=12, group=4)),
-        Preset(Text("Measured here, n = 576", "本机实测，n = 576"), Params(length=576, layers=12, measured=True)),
         Preset(Text("Llama-2-70B, long context", "Llama-2-70B，长文"), Params(model="llama2_70b", context=131072)),
     ),
 )
