@@ -30,11 +30,14 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     return (x.flatten(1, 2) @ weight).unflatten(1, x.shape[1:3])  # (network, sequence, token, feature)
 
 
-def attend(x: Tensor, block: Block) -> Tensor:
-    """Multi-head self-attention."""
+def attend(x: Tensor, block: Block, unseen: Tensor | None = None) -> Tensor:
+    """Multi-head self-attention; `unseen` (query, key) marks the keys that a query must not look at."""
     heads = linear(x, block.projections).unflatten(-1, (3, HEADS, WIDTH // HEADS)).transpose(2, 4)
     query, key, value = heads.unbind(3)  # (network, sequence, head, token, feature) each
-    weights = (query @ key.mT / math.sqrt(WIDTH // HEADS)).softmax(-1)  # (…, head, query, key)
+    scores = query @ key.mT / math.sqrt(WIDTH // HEADS)  # (…, head, query, key)
+    if unseen is not None:
+        scores = scores.masked_fill(unseen, -math.inf)
+    weights = scores.softmax(-1)
     return linear((weights @ value).transpose(2, 3).flatten(-2), block.output)
 
 
