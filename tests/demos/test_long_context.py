@@ -1,0 +1,129 @@
+"""What limits the context: RoPE against its formula, counts against theory, memories against linear algebra."""
+
+import math
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from demos import long_context as demo
+from demos import position_encodings
+from demos.kit.lab import Lab
+from demos.kit.rotary import name_symbols, rotate
+from demos.long_context import Params
+
+LAB = Lab(torch.device("cpu"))
+
+
+def claimed(**knobs: Any) -> dict[str, float]:
+    return {claim.id: claim.measured for claim in demo.claims(demo.compute(Params(**knobs), LAB))}
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The views that need no trained model, without training one for the prediction."""
+    monkeypatch.setattr(demo, "accuracy", lambda *_: torch.zeros(256))
+
+
+def weights() -> dict[str, torch.Tensor]:
+    generator = LAB.generator(5)
+    shapes = {"symbols": (16, 64), "projections": (64, 192), "output": (64, 64), "symbols_out": (64, 16)}
+    drawn = {name: torch.randn(*shape, generator=generator) / 8 for name, shape in shapes.items()}
+    return drawn | {"table": torch.zeros(512, 64), "bias": torch.zeros(4, 32)}
+
+
+def test_rotating_complex_numbers_is_the_rope_of_the_other_demo():
+    x, positions = torch.randn(7, 16, generator=LAB.generator(1)), torch.arange(7)
+    angles = positions.unsqueeze(-1) * demo.angles_per_step("as_is", 8)
+    torch.testing.assert_close(rotate(x, angles), position_encodings.rotate(x, positions))
+
+
+@pytest.mark.parametrize(("fix", "interpolation"), [("as_is", 1), ("interpolated", 4)])
+def test_the_layer_at_given_angles_is_the_layer_that_was_trained(fix: str, interpolation: int):
+    symbols = torch.randint(16, (2, 40), generator=LAB.generator(6))
+    expected = position_encodings.model(weights(), symbols, "rope", interpolation, 20)
+    named = name_symbols(weights(), symbols, demo.angles_per_step(fix, 4), 4, 20)
+    torch.testing.assert_close(named, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_only_pairs_that_never_turned_are_slowed_by_parts():
+    trained, parts = (demo.angles_per_step(fix, 8) for fix in ("as_is", "by_parts"))
+    assert (parts[:2] == trained[:2]).all()
+    torch.testing.assert_close(parts[2:], trained[2:] / 8)
+    assert (2 * math.pi / trained[:2] <= 32).all()
+    assert (2 * math.pi / trained[2:] > 32).all()
+
+
+def test_divided_angles_stay_within_the_trained_range():
+    trained = demo.angles_per_step("as_is", 8) * 32
+    torch.testing.assert_close(demo.angles_per_step("interpolated", 8) * 256, trained)
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(("layers", "window", "tokens"), [(4, 8, 29), (1, 8, 8), (2, 4, 7), (6, 4, 19), (3, 1, 1)])
+def test_a_stack_of_windows_reaches_l_times_w_minus_1_plus_1_tokens(layers: int, window: int, tokens: int):
+    assert claimed(view="reach", layers=layers, sight=window)["reach_is_exact"] == tokens
+
+
+def test_the_first_layers_do_not_depend_on_how_many_follow():
+    assert torch.equal(demo.influence(LAB, 2, 8, 0), demo.reach_view(Params(layers=5), LAB).influence[1])
+
+
+def test_the_bill_of_a_real_length():
+    """131,072 tokens, window 4096, width 128: 16 times fewer FLOPs, 32 times fewer bytes, and 64.5 KiB of state."""
+    shown = demo.cost_view(Params(view="cost"), LAB)
+    (full, full_kept), (window, window_kept), (_, state) = (
+        shown.bills[name][shown.lengths.index(131_072)] for name in ("full", "window", "linear")
+    )
+    assert full == 4 * 131_072**2 * 128 == 16 * window
+    assert full_kept == 32 * window_kept == 128 * 2**20
+    assert state == 4 * 128 * 129
+
+
+def test_a_window_as_long_as_the_sequence_saves_nothing():
+    assert demo.bill(LAB, "window", 1024, 4096, 64) == demo.bill(LAB, "full", 1024, 4096, 64)
+
+
+def test_orthogonal_keys_come_back_exactly_up_to_d_and_not_beyond():
+    """What the rank promises: d orthonormal keys read out without noise."""
+    keys, values = torch.eye(8), torch.randn(8, 8, generator=LAB.generator(2))
+    torch.testing.assert_close(keys @ (keys.mT @ values), values)
+    shown = demo.recall_view(Params(view="recall", state=8), LAB)
+    assert shown.ranks == [4, 8, 8, 8, 8, 8, 8, 8]
+
+
+def test_recall_of_a_fixed_state_falls_with_the_pairs_and_rises_with_the_width():
+    by_width = [demo.recall_view(Params(view="recall", state=width), LAB).recalled["linear"] for width in (16, 64)]
+    for shares in by_width:
+        assert shares[0] > 0.9
+        assert shares[-1] < 0.35
+    assert (by_width[1] >= by_width[0]).all()
+
+
+def test_a_cache_of_the_last_pairs_returns_those_and_no_others():
+    """With a logit lead of 32, half of d among m."""
+    shown = demo.recall_view(Params(view="recall", state=64, scale=32), LAB)
+    expected = torch.tensor([min(1.0, 32 / pairs) for pairs in shown.stored])
+    torch.testing.assert_close(shown.recalled["window"], expected, atol=0.01, rtol=0)
+
+
+def test_flat_logits_recall_little_even_from_everything():
+    assert demo.recall(LAB, 512, 32, 1, 0)[0]["full"] < 0.1
+    assert demo.recall(LAB, 512, 32, 16, 0)[0]["full"] > 0.99
+
+
+@pytest.mark.parametrize("gap", [1, 16])
+def test_a_match_is_diluted_as_the_softmax_says(gap: int):
+    expected = torch.tensor([1 / (1 + (n - 1) * math.exp(-gap)) for n in demo.CROWDS], dtype=torch.float64)
+    torch.testing.assert_close(demo.diluted(LAB, gap), expected)
+
+
+def test_the_lead_needed_for_half_the_weight_grows_by_6_9_per_factor_of_a_thousand():
+    assert math.log(999_999) - math.log(999) == pytest.approx(6.91, abs=0.005)
+
+
+@pytest.mark.parametrize("best", ["as_is", "interpolated", "by_parts"])
+def test_the_prediction_answers_from_the_measured_accuracies(best: str):
+    measured = dict.fromkeys(("as_is", "interpolated", "by_parts"), 0.1) | {best: 0.6}
+    assert demo.right_option(cast(demo.Result, SimpleNamespace(asked=measured))) == best
