@@ -153,7 +153,7 @@ def bill(_lab: Lab, method: str, length: int, window: int, width: int) -> tuple[
     tensors = torch.empty(3, length, width, device="meta").unbind()
     runs = {
         "full": lambda: full(*tensors),
-        "window": lambda: windowed(*tensors, window),
+        "window": lambda: windowed(*tensors, window=window),
         "linear": lambda: linear_attention(*tensors),
     }
     shapes = {"full": (2, length, width), "window": (2, min(window, length), width), "linear": (width, width + 1)}
@@ -167,7 +167,7 @@ def errors(lab: Lab, width: int) -> dict[str, float]:
     mask = ~hidden(COMPARED, COMPARED // 4).to(lab.device)
     masked = F.scaled_dot_product_attention(*(x.unsqueeze(0) for x in tensors), attn_mask=mask)[0]
     return {
-        "window": (windowed(*tensors, COMPARED // 4) - masked).abs().max().item(),
+        "window": (windowed(*tensors, window=COMPARED // 4) - masked).abs().max().item(),
         "linear": (linear_attention(*tensors) - linear_at_once(*tensors)).abs().max().item(),
     }
 

@@ -160,7 +160,7 @@ def of_recall(params: "Params", shown: "Recall") -> list[Claim]:
         f"线性状态里，{m} 个键值对给长度为 1 的 value 带来的噪声功率",
     )
     rank = Text(f"Rank of the state after {m} pairs", f"存入 {m} 对之后，状态的秩")
-    spread = 5 * (m - 1) / d * math.sqrt((2 / d**2 + 2 / (d * m)) / len(trials))
+    spread = 5 * math.sqrt(noise_variance(m, d) / len(trials))
     noise = Text(
         rf"$(m-1)/d$, since $E(k_i^\top k_j)^2=1/d$; ± 5 standard errors of {len(trials)} sets",
         rf"$(m-1)/d$，因为 $E(k_i^\top k_j)^2=1/d$；± {len(trials)} 组的 5 个标准误",
@@ -181,6 +181,13 @@ def of_recall(params: "Params", shown: "Recall") -> list[Claim]:
         Claim("match_is_diluted", crowd, shown.weights[-1].item(), "=", weight, softmax, 1e-9),
         *softmax_claims(params, shown.recalled["full"][at].item()),
     ]
+
+
+def noise_variance(m: int, d: int) -> float:
+    """Variance, over random sets, of the mean noise power: of the m(m − 1)/2 squares, and of the mixed terms."""
+    square = 2 * (d - 1) / (d**2 * (d + 2))  # Var (kᵢ·kⱼ)²
+    mixed = 2 * (m - 1) * (m - 2) / (m * d**3) * (1 + (m - 3) / d)
+    return 2 * (m - 1) / m * square + mixed
 
 
 def softmax_claims(params: "Params", recalled: float) -> list[Claim]:

@@ -20,7 +20,7 @@ def masked(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: 
 @pytest.mark.parametrize(("length", "window"), [(64, 1), (64, 16), (65, 16), (63, 16), (9, 4), (10, 10), (10, 99)])
 def test_blocks_give_what_a_mask_gives(length: int, window: int):
     tensors = drawn(length, 8)
-    torch.testing.assert_close(windowed(*tensors, window), masked(*tensors, window), atol=1e-6, rtol=0)
+    torch.testing.assert_close(windowed(*tensors, window=window), masked(*tensors, window=window), atol=1e-6, rtol=0)
 
 
 def test_full_attention_is_pytorchs_causal_attention():
@@ -49,11 +49,11 @@ def test_the_future_changes_nothing():
     before, after = drawn(40, 8), drawn(40, 8)
     for tensor in after:
         tensor[30:] = 7.0
-    for method in (full, lambda *x: windowed(*x, 8), linear_attention):
+    for method in (full, lambda *x: windowed(*x, window=8), linear_attention):
         torch.testing.assert_close(method(*before)[:30], method(*after)[:30])
 
 
 def test_shapes_without_numbers_cost_the_same_flops():
     real, hollow = drawn(100, 8), torch.empty(3, 100, 8, device="meta").unbind()
-    for method in (full, lambda *x: windowed(*x, 16), linear_attention):
+    for method in (full, lambda *x: windowed(*x, window=16), linear_attention):
         assert count(lambda method=method: method(*real)).flops == count(lambda method=method: method(*hollow)).flops
