@@ -72,8 +72,8 @@ def untuned_claims(params: "Params", ends: dict[str, float], at: Text) -> list[C
     if params.factor == 8:
         sentence = Text(f"Accuracy {at.en} with the angles of training", f"保持训练时的角度，{at.zh}的正确率")
         new = Text(
-            f"at least 97 of 129 distances or more are new; {LENIENT.en}",
-            f"129 个或更多的距离里，至少 97 个是新的；{LENIENT.zh}",
+            f"at position 128, 97 of 129 distances are new, later even more; {LENIENT.en}",
+            f"第 128 个位置的 129 个距离里有 97 个是新的，往后更多；{LENIENT.zh}",
         )
         made.append(Claim("new_angles_fail", sentence, ends["as_is"], "<", 0.5, new))
     return made
