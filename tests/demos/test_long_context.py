@@ -127,3 +127,20 @@ def test_the_lead_needed_for_half_the_weight_grows_by_6_9_per_factor_of_a_thousa
 def test_the_prediction_answers_from_the_measured_accuracies(best: str):
     measured = dict.fromkeys(("as_is", "interpolated", "by_parts"), 0.1) | {best: 0.6}
     assert demo.right_option(cast(demo.Result, SimpleNamespace(asked=measured))) == best
+
+
+def test_another_seed_draws_other_pairs_and_another_stack():
+    assert not torch.equal(demo.recall(LAB, 16, 8, 16, 0)[1], demo.recall(LAB, 16, 8, 16, 1)[1])
+    assert not torch.equal(demo.influence(LAB, 1, 4, 0), demo.influence(LAB, 1, 4, 1))
+
+
+def test_few_pairs_of_unit_length_add_the_noise_that_theory_says():
+    """Without unit length the pair itself would come back distorted, which 4 pairs show best."""
+    claims = {claim.id: claim for claim in demo.claims(recall_result(pairs=4))}
+    assert claims["noise_grows_with_pairs"].holds
+    assert claims["noise_grows_with_pairs"].tolerance < 0.02
+
+
+def recall_result(pairs: int) -> demo.Result:
+    params = Params(view="recall", pairs=pairs)
+    return demo.Result(params, demo.recall_view(params, LAB), {})
