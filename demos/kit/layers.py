@@ -30,15 +30,28 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     return (x.flatten(1, 2) @ weight).unflatten(1, x.shape[1:3])  # (network, sequence, token, feature)
 
 
-def attend(x: Tensor, block: Block, unseen: Tensor | None = None) -> Tensor:
-    """Multi-head self-attention; `unseen` (query, key) marks the keys that a query must not look at."""
+def look(x: Tensor, block: Block, unseen: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """What every head looks at, and what it would take from there: weights (…, head, query, key) and values.
+
+    `unseen` (query, key) marks the keys that a query must not look at.
+    """
     heads = linear(x, block.projections).unflatten(-1, (3, HEADS, WIDTH // HEADS)).transpose(2, 4)
     query, key, value = heads.unbind(3)  # (network, sequence, head, token, feature) each
     scores = query @ key.mT / math.sqrt(WIDTH // HEADS)  # (…, head, query, key)
     if unseen is not None:
         scores = scores.masked_fill(unseen, -math.inf)
-    weights = scores.softmax(-1)
-    return linear((weights @ value).transpose(2, 3).flatten(-2), block.output)
+    return scores.softmax(-1), value
+
+
+def merge(taken: Tensor, block: Block) -> Tensor:
+    """The heads (network, sequence, head, token, feature) side by side, times W_O."""
+    return linear(taken.transpose(2, 3).flatten(-2), block.output)
+
+
+def attend(x: Tensor, block: Block, unseen: Tensor | None = None) -> Tensor:
+    """Multi-head self-attention."""
+    weights, value = look(x, block, unseen)
+    return merge(weights @ value, block)
 
 
 def feed_forward(x: Tensor, block: Block) -> Tensor:
