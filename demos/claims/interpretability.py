@@ -101,7 +101,9 @@ def ablation_claims(result: "Result") -> list[Claim]:
         lenient = Text("out of distribution nothing is guaranteed; a lenient bound", "分布之外没有保证；宽松的下限")
         made.append(Claim("ablation_out_of_distribution", finds, found, ">", 0.7, lenient))
     cause = Text("Answers that change when A or B is raised by 1 (the fewer)", "A 或 B 加 1 时改变的答案比例（较小的）")
-    other = Text("… when the distractor or a filler is (the more)", "……干扰项或填充 token 加 1 时（较大的）")
+    other = Text(
+        "… when the distractor or a filler is raised by 1 (the more)", "……干扰项或填充 token 加 1 时（较大的）"
+    )
     label = Text("the right answer changes and the model is right", "正确答案变了，而模型答对")
     still = Text("the right answer stays and the model is right", "正确答案不变，而模型答对")
     random = Text("… minus the same without training", "……减去未训练网络上的同一数字")

@@ -34,7 +34,7 @@ CHANGED = {
     "distractor": Text("the distractor", "干扰项"),
     "filler": Text("a filler", "一个填充 token"),
 }
-ROLES = ("·", "A", "B", "✗")  # filler, A, B, distractor
+ROLES = ("·", "A", "B", "D")  # filler, A, B, distractor
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -63,7 +63,7 @@ def score_picture(result: "Result") -> Picture:
     a, b, distractor, _ = result.places.tolist()
     kinds = [
         (Text("causes", "原因"), GREEN, [a, b]),
-        (Text("distractor", "干扰项"), ORANGE, [distractor]),
+        (Text("distractor D", "干扰项 D"), ORANGE, [distractor]),
         (Text("fillers", "填充"), GREY, [at for at in range(len(names)) if at not in (a, b, distractor)]),
     ]
     series = [Line(name, torch.tensor(at).float(), scores[at], color) for name, color, at in kinds]
@@ -73,7 +73,8 @@ def score_picture(result: "Result") -> Picture:
         Axis(METHODS[result.params.method]),
         touching=True,
     )
-    figure["layout"]["bargap"] = 0.25
+    for bar in figure["data"]:
+        bar["width"] = 0.75  # three series of different spacing
     top = scores.abs().topk(2).indices.sort().values.tolist()
     found = len({a, b} & set(top))
     verdict = {
@@ -122,7 +123,7 @@ def precision_picture(result: "Result") -> Picture:
     colors = [ORANGE if key == shown else GREY if key == "random" else BLUE for key, _ in rows]
     figure = charts.named_bars(names, trained, Text("share of top 2 that are causes", "前 2 名里原因的比例"), colors)
     figure["data"][0]["name"] = Text("trained", "训练后")
-    figure["data"].append(dots(Text("same weights, untrained", "未训练的权重"), fresh, names))
+    figure["data"].append(dots(Text("before training", "训练之前"), fresh[:-1], names[:-1]))
     figure["layout"]["xaxis"]["range"] = [0, 1.12]
     figure["layout"] |= {"showlegend": True, "height": figure["layout"]["height"] + 30}
     figure["layout"]["margin"]["t"] = 36
@@ -174,8 +175,9 @@ def patching_picture(result: "Result") -> Picture:
         ),
         limits=(-reach, reach),
         diverging=True,
-        texts=[[f"{value:.1f}".replace("-0.0", "0.0") for value in row] for row in back.tolist()],
+        texts=[[f"{value:.1f}" if abs(value) >= 0.05 else "" for value in row] for row in back.tolist()],
     )
+    figure["data"][0] |= {"showscale": False, "textfont": {"size": 11}}
     figure["layout"]["height"] = 230
     if abs(lost) < 1:
         title = Text(
