@@ -66,7 +66,7 @@ def attention_claims(result: "Result") -> list[Claim]:
     nothing = Text("… and what the output changes without its term", "……去掉它那一项，输出的变化")
     masked = Text("… but masking it makes the output longer by this factor", "……但掩掉它再归一，输出变长的倍数")
     rows = Text("Rows of rollout sum to 1 (the farthest from it)", "rollout 每行之和为 1（离 1 最远的）")
-    softmax, zero = same("$16/(16+4)$; ± ε"), Text("$0.8\\cdot0=0$", "$0.8\\cdot0=0$")
+    softmax, zero = same("$16/(16+4)$; ± ε"), same("$0.8\\cdot0=0$")
     rest = Text("$1/(1-0.8)$; ± rounding", "$1/(1-0.8)$；± 舍入误差")
     stochastic = Text(
         "products of row-stochastic matrices; ± rounding of sums of 9", "行随机矩阵之积；± 9 项求和的舍入"
@@ -133,8 +133,8 @@ def gradient_claims(result: "Result") -> list[Claim]:
         made.append(Claim("more_steps_close_the_gap", less, error / coarse, "<", 0.6, converges))
     if len(result.by_baseline) == 2:
         apart = Text(
-            "Precision of integrated gradients, mean-filler baseline minus zero baseline",
-            "积分梯度的准确率：填充均值基线减去零基线",
+            "Precision of integrated gradients: difference between the two baselines",
+            "积分梯度的命中率：两种基线之差（取绝对值）",
         )
         path = Text("another baseline is another path; not the same number", "基线不同，路径就不同；不会是同一个数")
         difference = abs(result.by_baseline["filler"] - result.by_baseline["zero"])
