@@ -147,6 +147,7 @@ def ablate(lab: Lab, seed: int, replacement: str) -> Tensor:
     model, (sentences, x, named) = train(lab, seed), examples(lab, seed)
 
     def without(token: int) -> Tensor:
+        lab.progress(token / TOKENS, Text("Removing one token at a time", "逐个去掉 token"))
         place = torch.arange(1 + TOKENS, device=lab.device) == token + 1  # (position,)
         if replacement == "mask":
             return margin(answer(model, x, keep=(~place).float()), named)
@@ -155,7 +156,6 @@ def ablate(lab: Lab, seed: int, replacement: str) -> Tensor:
             return torch.stack([margin(answer(model, embed(model, tokens)), named) for tokens in others]).mean(0)
         return margin(answer(model, torch.where(place.unsqueeze(-1), absent(model, x, replacement), x)), named)
 
-    lab.progress(0.9, Text("Removing one token at a time", "逐个去掉 token"))
     return torch.stack([margin(answer(model, x), named) - without(token) for token in range(TOKENS)], dim=-1)
 
 
@@ -292,7 +292,7 @@ DEMO = Demo(
     presets=(
         Preset(Text("Ablation: another value", "消融：换成别的值"), Params(method="ablation")),
         Preset(Text("Integrated gradients, zero baseline", "积分梯度，零基线"), Params(method="ig", baseline="zero")),
-        Preset(Text("Another seed: the last layer does the work", "换个种子：由最后一层来做"), Params(seed=2)),
+        Preset(Text("Seed 2: as right, another map", "种子 2：同样全对，图却变了"), Params(seed=2)),
         Preset(Text("Patch the distractor", "修补干扰项"), Params(changed="distractor")),
     ),
 )

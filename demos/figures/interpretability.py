@@ -82,14 +82,16 @@ def score_picture(result: "Result") -> Picture:
         1: Text("one is a cause", "只有一个是原因"),
         0: Text("neither is a cause", "都不是原因"),
     }[found]
-    pair, right = ", ".join(names[at] for at in top), result.named == result.answer
+    first, second = (names[at] for at in top)
+    right = result.named == result.answer
     said = Text("right", "正确") if right else Text(f"should be {result.answer}", f"应为 {result.answer}")
     listed = ", ".join(f"{name} {score:.3g}" for name, score in zip(names, scores.tolist(), strict=True))
     return Picture(
         "scores",
         Text(
-            f"The two highest scores are on {pair}: {verdict.en}. The model answers {result.named} ({said.en})",
-            f"分数最高的两个是 {pair}：{verdict.zh}。模型答 {result.named}（{said.zh}）",
+            f"The two highest scores are on {first} and {second}: {verdict.en}. "
+            f"The model answers {result.named} ({said.en})",
+            f"分数最高的两个是 {first} 和 {second}：{verdict.zh}。模型答 {result.named}（{said.zh}）",
         ),
         Text(f"Bars, score of each token: {listed}.", f"条形图，每个 token 的分数：{listed}。"),
         figure,
@@ -130,7 +132,14 @@ def precision_picture(result: "Result") -> Picture:
     mine, last = result.precision[shown][0].item(), result.precision["attention2"][0].item()
     ablated = result.precision["ablation"][0].item()
     listed = [f"{key} {a:.2f} ({b:.2f})" for (key, _), a, b in zip(rows, trained, fresh, strict=True)]
-    if shown in ("attention2", "ablation"):
+    if shown == "ig":
+        gap, steps = result.errors[1], result.params.steps
+        title = Text(
+            f"{steps} steps leave a gap of {gap:.0%} in the sum; integrated gradients find {mine:.0%} of the causes, "
+            f"ablation {ablated:.0%}",
+            f"{steps} 步时总和的误差是 {gap:.0%}；积分梯度找对 {mine:.0%} 的原因，消融找对 {ablated:.0%}",
+        )
+    elif shown in ("attention2", "ablation"):
         title = Text(
             f"Over 128 examples, last-layer attention finds {last:.0%} of the causes, ablation {ablated:.0%}",
             f"128 个样例里，最后一层注意力找对 {last:.0%} 的原因，消融找对 {ablated:.0%}",
@@ -181,8 +190,8 @@ def patching_picture(result: "Result") -> Picture:
     figure["layout"]["height"] = 230
     if abs(lost) < 1:
         title = Text(
-            f"Changing {token} moves the margin by {lost:.2f} only: there is nothing to restore",
-            f"改动 {token}，logit 差只变 {lost:.2f}：没有什么可恢复的",
+            f"Changing {token} moves the margin by {abs(lost):.2f} only: there is nothing to restore",
+            f"改动 {token}，logit 差只变 {abs(lost):.2f}：没有什么可恢复的",
         )
     else:
         best = 1 + int(back[1, 1:].argmax())

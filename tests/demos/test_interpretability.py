@@ -211,7 +211,7 @@ def test_claims_hold_at_the_defaults(seen: demo.Result):
 
 def test_attention_of_some_layer_is_far_from_the_interventions(seen: demo.Result):
     assert seen.precision["ablation"][0] > 0.97
-    assert min(seen.precision["attention1"][0], seen.precision["attention2"][0]) < 0.85
+    assert min(seen.precision["attention1"][0], seen.precision["attention2"][0]) < 0.9
 
 
 @pytest.mark.parametrize(("share", "option"), [(0.98, "most"), (0.59, "some"), (0.25, "chance")])
