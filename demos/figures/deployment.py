@@ -175,8 +175,8 @@ def roofline_picture(result: "Result") -> Picture:
         ),
         Text(
             f"Attainable TFLOP/s against FLOPs per byte on log axes: a slope up to {chip.ridge:.1f}, then flat at "
-            f"{chip.peak / 1e12:g}. Dots: one sequence {at['one']:.2f}, batch {params.batch} {at['step']:.2f}, prefill of "
-            f"{params.context} tokens {at['prefill']:.0f} FLOPs per byte.",
+            f"{chip.peak / 1e12:g}. Dots: one sequence {at['one']:.2f}, batch {params.batch} {at['step']:.2f}, "
+            f"prefill of {params.context} tokens {at['prefill']:.0f} FLOPs per byte.",
             f"可达 TFLOP/s 对每字节 FLOPs，双对数坐标：到 {chip.ridge:.1f} 为斜线，之后是 {chip.peak / 1e12:g} 的平顶。"
             f"点：单条序列 {at['one']:.2f}，batch {params.batch} 为 {at['step']:.2f}，"
             f"{params.context} 个 token 的 prefill 为 {at['prefill']:.0f} FLOPs 每字节。",
@@ -224,8 +224,8 @@ def batch_picture(result: "Result") -> Picture:
     return Picture(
         "batch",
         Text(
-            f"{name}, {bits} bits, {chip.name.en}, batch {params.batch}: at least {1e3 * least:.3g} ms per step, at most "
-            f"{tokens:,.0f} tokens/s; {memory.en}",
+            f"{name}, {bits} bits, {chip.name.en}, batch {params.batch}: at least {1e3 * least:.3g} ms per step, "
+            f"at most {tokens:,.0f} tokens/s; {memory.en}",
             f"{name}，{bits} 比特，{chip.name.zh}，batch {params.batch}：每步至少 {1e3 * least:.3g} ms，"
             f"至多 {tokens:,.0f} token/s；{memory.zh}",
         ),
@@ -251,28 +251,31 @@ def clock_picture(result: "Result", times: torch.Tensor) -> Picture:
     rates = batches / middle  # (format, batch)
     dense, zeros, whole = (1e3 * middle).tolist()
     noisy = Text("NOISY MACHINE, ", "机器有干扰：") if spread > QUIET else Text("", "")
-    spoken = [
-        [
-            f"{name.in_(language)} {', '.join(f'{1e3 * m:.3g} ({1e3 * a:.3g}–{1e3 * b:.3g})' for m, a, b in zip(*rows))}"
-            for name, *rows in zip(names, middle.tolist(), low.tolist(), high.tolist())
-        ]
-        for language in ("en", "zh")
+    spans = [
+        ", ".join(f"{1e3 * m:.3g} ({1e3 * a:.3g}–{1e3 * b:.3g})" for a, m, b in quartiles)
+        for quartiles in torch.stack([low, middle, high], -1).tolist()  # (format, batch, quartile)
     ]
+    spoken = (
+        "; ".join(f"{name.en} {span}" for name, span in zip(names, spans, strict=True)),
+        "；".join(f"{name.zh} {span}" for name, span in zip(names, spans, strict=True)),
+    )
     return Picture(
         "clock",
         Text(
-            f"{noisy.en}1024 × 4096 product here, batch 64 against batch 1: {dense[2] / dense[0]:.1f} times as long for "
-            f"64 times the rows; at batch 64 zeros take {zeros[2] / dense[2]:.2f} and int8 {whole[2] / dense[2]:.2f} of "
-            "the dense time",
-            f"{noisy.zh}本机 1024 × 4096 乘积，batch 64 对 1：行数 64 倍，用时 {dense[2] / dense[0]:.1f} 倍；"
-            f"batch 64 时，置零后用时是稠密的 {zeros[2] / dense[2]:.2f}，int8 是 {whole[2] / dense[2]:.2f}",
+            f"{noisy.en}1024 × 4096 product here: 64 rows take {dense[2] / dense[0]:.1f} times as long as one; with 64 "
+            f"rows zeros take {zeros[2] / dense[2]:.2f} and int8 {whole[2] / dense[2]:.2f} of the dense time",
+            f"{noisy.zh}本机 1024 × 4096 乘积：64 行的用时是 1 行的 {dense[2] / dense[0]:.1f} 倍；"
+            f"64 行时，置零后用时是稠密的 {zeros[2] / dense[2]:.2f}，int8 是 {whole[2] / dense[2]:.2f}",
         ),
         Text(
-            f"Median milliseconds (and interquartile range) at batch 1, 8, 64: {'; '.join(spoken[0])}.",
-            f"batch 为 1、8、64 时的毫秒中位数（四分位距）：{'；'.join(spoken[1])}。",
+            f"Median milliseconds (and interquartile range) at batch 1, 8, 64: {spoken[0]}.",
+            f"batch 为 1、8、64 时的毫秒中位数（四分位距）：{spoken[1]}。",
         ),
         charts.lines(
-            [Line(n, batches, r, c, markers=True) for n, r, c in zip(names, rates, (BLUE, ORANGE, GREEN))],
+            [
+                Line(name, batches, rate, color, markers=True)
+                for name, rate, color in zip(names, rates, (BLUE, ORANGE, GREEN), strict=True)
+            ],
             Axis(Text("batch (rows)", "batch（行数）"), log=True, ticks=BATCHES),
             Axis(Text("rows per second", "每秒行数"), log=True),
         ),

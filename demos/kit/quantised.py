@@ -12,14 +12,14 @@ Product = Callable[[Tensor, Tensor], Tensor]
 
 
 def quantise(weight: Tensor, bits: int, dim: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """w ≈ s·q with whole |q| ≤ 2^(b−1) − 1 and one scale s = max |w| / (2^(b−1) − 1) for all that lies along `dim`."""
+    """Round w to s·q with whole |q| ≤ 2^(b−1) − 1 and one scale s = max |w| / (2^(b−1) − 1) for all that lies along `dim`."""
     scale = weight.abs().amax(dim, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = scale.where(scale > 0, 1)  # nothing but zeros
     return (weight / scale).round(), scale
 
 
 def pack(integers: Tensor, bits: int) -> Tensor:
-    """b bits for each integer, eight bits to the byte."""
+    """Store b bits for each integer, eight bits to the byte."""
     offset = integers.to(torch.int64).flatten() + 2 ** (bits - 1)  # (number,) from 1 to 2^b − 1
     digits = (offset.unsqueeze(-1) >> torch.arange(bits, device=integers.device)) & 1  # (number, bit)
     padded = F.pad(digits.flatten(), (0, -digits.numel() % 8)).view(-1, 8)
@@ -36,7 +36,7 @@ def unpack(packed: Tensor, bits: int, count: int) -> Tensor:
 def by_kernel(x: Tensor, weight: Tensor) -> Tensor:
     """int8 × int8 → int32 in PyTorch's kernel. On CUDA it wants more than 16 rows."""
     missing = max(0, 32 - len(x)) if x.is_cuda else 0
-    return torch._int_mm(F.pad(x, (0, 0, 0, missing)), weight)[: len(x)]
+    return torch._int_mm(F.pad(x, (0, 0, 0, missing)), weight)[: len(x)]  # type: ignore[attr-defined]
 
 
 def by_hand(x: Tensor, weight: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def int8_product(device: torch.device) -> Product:
 
 
 def times_int8(x: Tensor, integers: Tensor, scale: Tensor, product: Product) -> Tensor:
-    """x W in int8: a scale for every row of x, found as it arrives, and one for every column of W."""
+    """Multiply x W in int8: a scale for every row of x, found as it arrives, and one for every column of W."""
     rounded, step = quantise(x, 8, -1)  # (row, inner), (row, 1)
     return product(rounded.to(torch.int8), integers) * step * scale  # (row, column)
 
