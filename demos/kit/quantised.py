@@ -12,7 +12,7 @@ Product = Callable[[Tensor, Tensor], Tensor]
 
 
 def quantise(weight: Tensor, bits: int, dim: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Round w to s·q with whole |q| ≤ 2^(b−1) − 1 and one scale s = max |w| / (2^(b−1) − 1) for all that lies along `dim`."""
+    """Round w to s·q, q whole, with one scale s = max |w| / (2^(b−1) − 1) for all that lies along `dim`."""
     scale = weight.abs().amax(dim, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = scale.where(scale > 0, 1)  # nothing but zeros
     return (weight / scale).round(), scale
