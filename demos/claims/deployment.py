@@ -80,7 +80,7 @@ def int8_claims(result: "Result") -> list[Claim]:
         f"int8 products by {how.en}, minus the same integers multiplied in fp32 (largest difference)",
         f"用{how.zh}算的 int8 乘积，与同样的整数按 fp32 相乘之差（最大值）",
     )
-    agree = Text("Symbols for which int8 predicts what fp32 predicts", "int8 与 fp32 预测相同的符号比例")
+    agree = Text("Share of symbols for which int8 predicts what fp32 predicts", "int8 与 fp32 预测相同的符号比例")
     why_exact = Text("sums of whole numbers below $2^{24}$ are exact in both", "小于 $2^{24}$ 的整数和，两边都精确")
     why = Text(
         "at least those where the two best logits differ by more than twice the largest change of a logit",
@@ -162,16 +162,16 @@ def step_claims(result: "Result") -> list[Claim]:
     matrices = config.published - config.vocabulary * config.width - norms
     attention = 4 * config.layers * config.width * params.context
     of_flops = Text(
-        f"FLOPs of a step of {config.name} for {batch} sequences: $2NB+4Lnd\\,B$",
-        f"{config.name} 解码一步、{batch} 条序列的 FLOPs：$2NB+4Lnd\\,B$",
+        f"GFLOPs of a step of {config.name} at batch {batch}: $2NB+4Lnd\\,B$",
+        f"{config.name} 解码一步、batch 为 {batch} 的 GFLOPs：$2NB+4Lnd\\,B$",
     )
     of_bytes = Text(
-        "Bytes that the step reads, weights and cache: $Nb+B\\cdot KV(n)$",
-        "这一步读的字节，权重加缓存：$Nb+B\\cdot KV(n)$",
+        "GB that the step reads, weights and cache: $Nb+B\\cdot KV(n)$",
+        "这一步读多少 GB，权重加缓存：$Nb+B\\cdot KV(n)$",
     )
     of_weights = Text(
-        f"FLOPs per byte with an empty cache, {batch} sequences: $2B/b$",
-        f"缓存为空、{batch} 条序列时每字节的 FLOPs：$2B/b$",
+        f"FLOPs per byte with an empty cache at batch {batch}: $2B/b$",
+        f"缓存为空、batch 为 {batch} 时每字节的 FLOPs：$2B/b$",
     )
     checkpoint = Text(
         "parameters of the checkpoint; of the input embedding only rows are read",
@@ -182,9 +182,14 @@ def step_claims(result: "Result") -> list[Claim]:
     )
     fraction = 2 * batch / (bits / 8)
     return [
-        Claim("step_flops", of_flops, step.flops, "=", batch * (2 * matrices + attention), checkpoint),
+        Claim("step_flops", of_flops, step.flops / 1e9, "=", batch * (2 * matrices + attention) / 1e9, checkpoint),
         Claim(
-            "step_bytes", of_bytes, step.size(bits), "=", read_bytes(result) + batch * cache_bytes(result), checkpoint
+            "step_bytes",
+            of_bytes,
+            step.size(bits) / 1e9,
+            "=",
+            (read_bytes(result) + batch * cache_bytes(result)) / 1e9,
+            checkpoint,
         ),
         Claim(
             "decode_intensity",
@@ -220,8 +225,8 @@ def ceiling_claims(result: "Result") -> list[Claim]:
         )
         why = Text("bytes of the weights over the bandwidth", "权重字节数除以带宽")
         measured = 1e3 * chip.seconds(bare.flops, bare.size(bits))
-        expected = 1e3 * read_bytes(result) / chip.bandwidth
-        made.append(Claim("least_time_per_token", least, measured, "=", expected, why, 1e-9 * expected))
+        expected = 1e3 * (read_bytes(result) / chip.bandwidth)
+        made.append(Claim("least_time_per_token", least, measured, "=", expected, why))
         if many.flops / many.size(bits) < chip.ridge:
             made.append(gain_claim(result))
     cap = chip.bandwidth / cache_bytes(result)

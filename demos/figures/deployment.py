@@ -12,16 +12,19 @@ from demos.kit.published import MODELS, parameters
 from language import Text, same
 
 if TYPE_CHECKING:
-    from demos.deployment import Measured, Params, Result
+    from demos.deployment import Params, Result
 
 METHODS = {
-    "zeros": Text("zeros anywhere", "零散置零"),
-    "bits": Text("fewer bits per weight", "减少每个权重的比特"),
-    "channels": Text("fewer FFN channels", "减少 FFN 通道"),
+    "zeros": Text("zeros", "置零"),
+    "bits": Text("fewer bits", "减比特"),
+    "channels": Text("fewer channels", "减通道"),
 }
 CHANCE = 1 / 12  # 12 symbols
 BATCHES = (1, 8, 64)  # that are timed
 QUIET = 0.25  # an interquartile range above this share of the median is a noisy machine
+NO_KERNEL = Text(
+    "– no int8 kernel here: the same integers, multiplied in fp32", "——这里没有 int8 kernel：同样的整数改用 fp32 相乘"
+)
 MEMORY, COMPUTE = Text("memory bandwidth", "内存带宽"), Text("arithmetic", "算力")
 TEN = Axis(Text("batch B", "batch 大小 B"), log=True, ticks=(1, 10, 100, 1000))
 
@@ -50,15 +53,18 @@ def file_picture(result: "Result") -> Picture:
         "int8": int8,
         "int4": Text("4 bits", "4 比特"),
         "zeros": Text("90% zeros", "90% 为零"),
-        "half": Text("half the FFN", "半个 FFN"),
+        "half": Text("32 of 64 channels", "64 留 32 通道"),
     }
-    rows = [(names[name], measured, BLUE) for name, measured in result.formats.items()]
     chosen, name, fp32 = result.chosen, chosen_name(result.params), result.formats["fp32"]
-    rows.append((Text(f"→ {name.en}", f"→ {name.zh}"), chosen, ORANGE))
+    rows = [(names[form], measured) for form, measured in result.formats.items()]
+    if name not in names.values():
+        rows.append((name, chosen))
+    labels = [Text(f"{row.en} · {m.accuracy:.0%}", f"{row.zh} · {m.accuracy:.0%}") for row, m in rows]
+    sizes = [measured.file / 1000 for _, measured in rows]
     share, work = chosen.file / fp32.file, chosen.flops / fp32.flops
     note = Text("", "") if result.native else Text(f" {NO_KERNEL.en}", NO_KERNEL.zh)
-    spoken = [f"{file_label(*row[:2]).en} {row[1].file / 1000:.0f}" for row in rows]
-    said = [f"{file_label(*row[:2]).zh} {row[1].file / 1000:.0f}" for row in rows]
+    spoken = [f"{label.en} {size:.0f}" for label, size in zip(labels, sizes, strict=True)]
+    said = [f"{label.zh} {size:.0f}" for label, size in zip(labels, sizes, strict=True)]
     return Picture(
         "files",
         Text(
@@ -72,22 +78,12 @@ def file_picture(result: "Result") -> Picture:
             f"文件大小（kB）与符号正确率：{'；'.join(said)}。",
         ),
         charts.named_bars(
-            [file_label(*row[:2]) for row in rows],
-            [row[1].file / 1000 for row in rows],
-            Text("file (kB); after the dot: symbols right", "文件（kB）；点后为正确率"),
-            [row[2] for row in rows],
+            labels,
+            sizes,
+            Text("file in kB (name · accuracy)", "文件（kB）；名称后为正确率"),
+            [ORANGE if row == name else BLUE for row, _ in rows],
         ),
     )
-
-
-NO_KERNEL = Text(
-    "– no int8 kernel here: the same integers, multiplied in fp32", "——这里没有 int8 kernel：同样的整数改用 fp32 相乘"
-)
-
-
-def file_label(name: Text, measured: "Measured") -> Text:
-    """A format with its accuracy."""
-    return Text(f"{name.en} · {measured.accuracy:.0%}", f"{name.zh} · {measured.accuracy:.0%}")
 
 
 def accuracy_picture(result: "Result") -> Picture:
@@ -109,6 +105,14 @@ def accuracy_picture(result: "Result") -> Picture:
         for label, curve, color in zip(names, result.curves, colors, strict=False)
     ]
     listed = "; ".join(", ".join(f"{value:.3f}" for value in curve.tolist()) for curve in result.curves)
+    figure = charts.lines(
+        series,
+        Axis(KNOBS[params.method], ticks=ticks),
+        Axis(Text("symbols right", "符号正确率"), range=(0, 1.05), ticks=(0, 0.25, 0.5, 0.75, 1)),
+        [Guide(CHANCE, Text("guessing", "瞎猜")), Guide(x[at], "", vertical=True)],
+    )
+    if params.method == "zeros":  # the curve ends where the label would stand
+        figure["layout"]["annotations"][0] |= {"x": 0, "xanchor": "left"}
     return Picture(
         "accuracy",
         Text(f"Accuracy with {name.en}{ends}", f"{name.zh}时的正确率{rest}"),
@@ -116,12 +120,7 @@ def accuracy_picture(result: "Result") -> Picture:
             f"Accuracy at {', '.join(f'{value:g}' for value in x)}: {listed}.",
             f"取值 {', '.join(f'{value:g}' for value in x)} 时的正确率：{listed}。",
         ),
-        charts.lines(
-            series,
-            Axis(KNOBS[params.method], ticks=ticks),
-            Axis(Text("symbols right", "符号正确率"), range=(0, 1.05), ticks=(0, 0.25, 0.5, 0.75, 1)),
-            [Guide(CHANCE, Text("guessing", "瞎猜")), Guide(x[at], "", vertical=True)],
-        ),
+        figure,
     )
 
 
@@ -193,6 +192,16 @@ def room(result: "Result") -> tuple[float, int]:
     return free, max(0, int(free // result.decoding[1].cache))
 
 
+def fitting(batches: list[int], most: list[float], fits: int) -> list[Line]:
+    """The ceiling up to the largest batch that the memory holds, and beyond it."""
+    held = sum(batch <= fits for batch in batches)
+    parts = (
+        Line(Text("fits", "放得下"), batches[:held], most[:held], BLUE),
+        Line(Text("does not fit", "放不下"), batches[max(0, held - 1) :], most[max(0, held - 1) :], BLUE, dash="dash"),
+    )
+    return [line for line, shown in zip(parts, (held > 0, held < len(batches)), strict=True) if shown]
+
+
 def batch_picture(result: "Result") -> Picture:
     """Least time of a step and most tokens per second against the batch."""
     params, chip, bits = result.params, result.chip, result.params.weight_bits
@@ -210,14 +219,13 @@ def batch_picture(result: "Result") -> Picture:
         memory = Text(f"DOES NOT FIT, {short:.1f} GB short", f"放不下，还差 {short:.1f} GB")
     series = [
         Line(Text("without cache reads", "不计读缓存"), batches, no_cache, GREY, dash="dot"),
-        Line(Text(f"n = {params.context:,}", f"n = {params.context:,}"), batches, most, BLUE),
+        *fitting(batches, most, fits),
         Line(Text(f"B = {params.batch}", f"B = {params.batch}"), [params.batch], [tokens], ORANGE, markers=True),
     ]
     figure = charts.lines(
         series,
         TEN,
         Axis(Text("tokens per second, at most", "每秒 token 数上限"), log=True),
-        [Guide(fits, Text("memory full", "内存已满"), vertical=True)] if 1 <= fits <= 1024 else [],
     )
     figure["data"][-1]["marker"] = {"size": 12}
     name = MODELS[params.model].name
