@@ -78,7 +78,7 @@ def int8_claims(result: "Result") -> list[Claim]:
     how = Text("PyTorch's int8 kernel", "PyTorch 的 int8 kernel") if result.native else same("fp32")
     exact = Text(
         f"int8 products by {how.en}, minus the same integers multiplied in fp32 (largest difference)",
-        f"用{how.zh}算的 int8 乘积，与同样的整数按 fp32 相乘之差（最大值）",
+        f"用 {how.zh} 算的 int8 乘积，与同样的整数按 fp32 相乘之差（最大值）",
     )
     agree = Text("Share of symbols for which int8 predicts what fp32 predicts", "int8 与 fp32 预测相同的符号比例")
     why_exact = Text("sums of whole numbers below $2^{24}$ are exact in both", "小于 $2^{24}$ 的整数和，两边都精确")

@@ -40,6 +40,13 @@ def test_the_network_learns_its_task(weights: dict[str, torch.Tensor]):
     assert (answer == SYMBOLS.flip(-1)).float().mean() > 0.99
 
 
+def test_another_seed_is_another_network(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(demo, "STEPS", 2)
+    one, same, other = (demo.train.__wrapped__(LAB, seed) for seed in (1, 1, 2))  # type: ignore[attr-defined]
+    assert torch.equal(one["wide"], same["wide"])
+    assert (one["wide"] - other["wide"]).std() > 0.1
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 1])
 def test_pruning_zeroes_the_smallest_weights(share: float):
     weight = LAB.normal(20, 50, generator=LAB.generator(0))
