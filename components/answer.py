@@ -34,7 +34,7 @@ def answer(question: Question) -> None:
         return
     _short(question)
     if stage == 1:
-        _step(question, SHOW_FULL if question.answer else RUBRIC, "full")
+        _step(question, SHOW_FULL, "full")
         return
     _full(question)
     _rubric(question)
@@ -56,8 +56,7 @@ def _short(question: Question) -> None:
 
 
 def _full(question: Question) -> None:
-    if question.answer:
-        st.markdown(f"### {session.say(FULL)}\n\n{session.say(question.answer)}")
+    st.markdown(f"### {session.say(FULL)}\n\n{session.say(question.answer)}")
 
 
 def _rubric(question: Question) -> None:
@@ -71,16 +70,12 @@ def _rubric(question: Question) -> None:
 
 
 def _traps(question: Question) -> None:
-    if not question.traps:
-        return
     say = session.say
     traps = [f":red[:material/close:] *{say(trap.claim)}*\n\n{say(trap.why)}" for trap in question.traps]
     st.markdown(f"### {say(TRAPS)}\n\n" + "\n\n---\n\n".join(traps))
 
 
 def _follow_ups(question: Question) -> None:
-    if not question.follow_ups:
-        return
     say = session.say
     st.markdown(f"### {say(FOLLOW_UPS)}")
     for item in question.follow_ups:

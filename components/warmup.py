@@ -4,11 +4,11 @@ Streamlit collects garbage after every run of a script, and that takes longer th
 heavy imports are done takes them out of every later collection: after the warm-up, and whenever a page brought more.
 """
 
+import atexit
 import contextlib
 import gc
 import sys
 import threading
-import time
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ FIRST_PAGE = 0.3  # seconds that the first page gets before the warm-up competes
 BREATH = 0.01  # seconds between two demos, for whoever waits
 SETTLING_IN = 4.0  # seconds before the demos that import PyTorch's compiler, a second of work that cannot be divided
 _frozen = {"modules": 0}
+_leaving = threading.Event()
 
 
 @st.cache_resource(show_spinner=False)
@@ -23,6 +24,7 @@ def start() -> threading.Thread:
     """Start warming up, once per process; join the returned thread to wait for it."""
     thread = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
     thread.start()
+    atexit.register(_leave, thread)
     return thread
 
 
@@ -34,8 +36,15 @@ def freeze_imports() -> None:
         _frozen["modules"] = len(sys.modules)
 
 
+def _leave(thread: threading.Thread) -> None:
+    """End the warm-up before the interpreter does: PyTorch aborts the process when a thread outlives it."""
+    _leaving.set()
+    thread.join()
+
+
 def _warm_up() -> None:
-    time.sleep(FIRST_PAGE)
+    if _leaving.wait(FIRST_PAGE):
+        return
     from components import demo_panel  # noqa: F401
     from demos.kit import catalogue, runner
 
@@ -46,6 +55,8 @@ def _warm_up() -> None:
         for name in sorted(names):
             with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong
                 runner.rehearse(catalogue.load(name))
-            time.sleep(BREATH)
+            if _leaving.wait(BREATH):
+                return
         freeze_imports()
-        time.sleep(pause)
+        if _leaving.wait(pause):
+            return

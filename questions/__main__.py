@@ -44,8 +44,7 @@ def main() -> int:
     problems = [*questions.problems, *bank.link_problems(questions, Demos())]
     for problem in problems:
         print(problem)
-    complete = sum(question.is_complete for question in questions.questions)
-    print(f"{len(questions.questions)} questions, {complete} complete, {len(problems)} problems")
+    print(f"{len(questions.questions)} questions, {len(problems)} problems")
     return 1 if problems else 0
 
 

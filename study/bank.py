@@ -200,11 +200,11 @@ def _content_faults(question: Question, path: Path, topics: set[str]) -> Iterabl
 
 
 def _reference_faults(question: Question) -> Iterable[Fault]:
-    points = {point.id for point in question.key_points}
+    supported = {part.id for part in (*question.key_points, *question.traps, *question.follow_ups)}
     for index, source in enumerate(question.sources):
-        unknown = sorted(set(source.supports) - points)
+        unknown = sorted(set(source.supports) - supported)
         if unknown:
-            yield ("sources", index, "supports"), f"no such key point: {', '.join(unknown)}"
+            yield ("sources", index, "supports"), f"no such key point, trap or follow-up: {', '.join(unknown)}"
     if not any(point.core for point in question.key_points):
         yield ("key_points",), "at least one key point must have core: true"
     for name in ("key_points", "traps", "follow_ups", "choices", "recall", "sources"):

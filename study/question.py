@@ -88,7 +88,7 @@ class DemoLink(Part):
 
 
 class Source(Part):
-    """Where facts come from. No `locator` means the text itself was not opened."""
+    """Where facts come from; supports key points, traps or follow-ups. No `locator` means it was not opened."""
 
     id: Slug
     authors: str
@@ -107,7 +107,7 @@ class Topic(Part):
 
 
 class Question(Part):
-    """One interview question with its model answer. The sections after `sources` are optional for now."""
+    """One interview question with its model answer, every section of it."""
 
     id: Slug
     number: StrictInt = Field(ge=1, le=999)
@@ -116,16 +116,11 @@ class Question(Part):
     title: Text
     prompt: Text
     short: Text
-    key_points: tuple[KeyPoint, ...] = Field(min_length=4, max_length=10)
+    key_points: tuple[KeyPoint, ...] = Field(min_length=6, max_length=10)
+    answer: Text
+    traps: tuple[Trap, ...] = Field(min_length=1)
+    follow_ups: tuple[FollowUp, ...] = Field(min_length=3, max_length=4)
+    choices: tuple[Choice, ...] = Field(min_length=2)
+    recall: tuple[Recall, ...] = Field(min_length=3)
+    demos: tuple[DemoLink, ...] = Field(min_length=1)
     sources: tuple[Source, ...] = Field(min_length=1)
-    answer: Text | None = None
-    traps: tuple[Trap, ...] = Field(default=())
-    follow_ups: tuple[FollowUp, ...] = Field(default=())
-    choices: tuple[Choice, ...] = Field(default=())
-    recall: tuple[Recall, ...] = Field(default=())
-    demos: tuple[DemoLink, ...] = Field(default=())
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every section is written, so that the question can be studied end to end."""
-        return bool(self.answer and self.traps and self.follow_ups and self.choices and self.recall and self.demos)

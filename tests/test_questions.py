@@ -17,7 +17,6 @@ from tests import question_ids
 
 BANK = bank.load()
 FILES = sorted(bank.FOLDER.glob("[0-9]*.yaml"))
-COMPLETE_AT_LEAST = {*range(1, 36)}
 TENTH = 0.1
 
 each_question = pytest.mark.parametrize("question", BANK.questions, ids=lambda question: f"{question.number:02}")
@@ -49,10 +48,6 @@ def test_a_file_is_named_after_the_number_and_the_id_of_its_question():
     assert named == [file.name for file in FILES]
 
 
-def test_the_first_questions_can_be_studied_end_to_end():
-    assert {question.number for question in BANK.questions if question.is_complete} >= COMPLETE_AT_LEAST
-
-
 def test_every_topic_has_a_question():
     assert {question.topic for question in BANK.questions} == {topic.id for topic in BANK.topics}
 
@@ -65,16 +60,13 @@ def test_the_short_answer_takes_thirty_seconds_in_either_language(question: Ques
 
 @each_question
 def test_the_full_answer_has_the_length_of_a_page(question: Question):
-    if question.answer:
-        assert is_within(words(question.answer.en), 350, 900), f"{words(question.answer.en)} words"
+    assert is_within(words(question.answer.en), 350, 900), f"{words(question.answer.en)} words"
 
 
 @each_question
-def test_a_complete_question_has_a_rubric_that_can_be_failed_and_passed(question: Question):
+def test_a_question_has_a_rubric_that_can_be_failed_and_passed(question: Question):
     core = sum(point.core for point in question.key_points)
     assert 0 < core < len(question.key_points)
-    if question.is_complete:
-        assert len(question.key_points) >= 6
 
 
 @each_question

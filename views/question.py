@@ -19,8 +19,6 @@ PREVIOUS, NEXT = Text("Previous", "上一题"), Text("Next", "下一题")
 LOOK_FOR = Text("Look for", "观察要点")
 LIVE = Text("Live demo", "实时演示")
 LOADING = Text("Starting PyTorch …", "正在启动 PyTorch……")
-READING = 760  # px: a comfortable line when no demo stands beside it
-SOON = Text("The live demo of this question is not written yet.", "这道题的演示尚未完成。")
 
 
 def chosen(questions: tuple[Question, ...]) -> Question:
@@ -76,14 +74,12 @@ def page() -> None:
     steps(bank.questions, question)
     st.markdown(f":gray[{question.number:02} · {say(topic.title)} · {say(LEVELS[question.level])}]")
     st.header(say(question.title), anchor=False)
-    reading, seeing = st.columns([6, 5], gap="large") if question.demos else (st.container(width=READING), None)
+    reading, seeing = st.columns([6, 5], gap="large")
     with reading:
         st.markdown(f"**{say(question.prompt)}**")
         answer(question)
-        if seeing is None:
-            st.caption(say(SOON))
     for link in question.demos:
-        with seeing or reading:
+        with seeing:
             demo(question, link)
 
 

@@ -13,8 +13,8 @@ from study.question import Question, Topic
 
 TITLE = Text("Thirty-five questions to say out loud", "三十五问，开口来答")
 LEAD = Text(
-    "Pick a question, say your answer, then check it against the model answer; a flask marks a live experiment.",
-    "选一道题，先说出你的回答，再对照参考答案；带实验图标的题还能动手验证。",
+    "Pick a question, say your answer, then check it against the model answer and its live experiment.",
+    "选一道题，先说出你的回答，再对照参考答案，动手做实验验证。",
 )
 SEARCH = Text("Search", "搜索")
 HINT = Text("softmax, padding, RoPE …", "softmax、掩码、RoPE……")
@@ -78,8 +78,7 @@ def filters(bank: Bank) -> tuple[str, list[str | None]]:
 def row(question: Question, state: str, progress: float) -> None:
     """One question: a link with its number, title, and how far it has come."""
     say = session.say
-    marks = f" :blue[:material/science:] :small[:gray[{say(LEVELS[question.level])}]]" if question.demos else ""
-    marks = marks or f" :small[:gray[{say(LEVELS[question.level])}]]"
+    marks = f" :small[:gray[{say(LEVELS[question.level])}]]"
     if state != "new":
         done = f" {progress:.0%}" if state == "learning" else ""
         marks += f" :{COLORS[state]}-badge[{say(STATES[state])}{done}]"

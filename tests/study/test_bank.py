@@ -27,19 +27,39 @@ key_points:
       en: Three
       zh: 三
   - {id: four, text: {en: Four, zh: 四}}
+  - {id: five, text: {en: Five, zh: 五}}
+  - {id: six, text: {en: Six, zh: 六}}
+answer: {en: Because, zh: 因为}
+traps:
+  - {id: trap, claim: {en: Never, zh: 从不}, why: {en: Often, zh: 常有}}
+follow_ups:
+  - {id: next, ask: {en: Then, zh: 然后}, answer: {en: That, zh: 那样}}
+  - {id: after, ask: {en: After, zh: 之后}, answer: {en: This, zh: 这样}}
+  - {id: last, ask: {en: Last, zh: 最后}, answer: {en: Nothing, zh: 没有了}}
 choices:
   - id: which
     ask: {en: Which one, zh: 哪个}
     options:
       - {text: {en: This, zh: 这个}, why: {en: So, zh: 对}, right: true}
       - {text: {en: That, zh: 那个}, why: {en: Wrong, zh: 错}}
+  - id: whose
+    ask: {en: Whose, zh: 谁的}
+    options:
+      - {text: {en: Mine, zh: 我的}, why: {en: Indeed, zh: 没错}, right: yes}
+      - {text: {en: Yours, zh: 你的}, why: {en: Not so, zh: 不对}}
+recall:
+  - {id: a, ask: {en: A, zh: 甲}, answer: {en: a, zh: 甲}}
+  - {id: b, ask: {en: B, zh: 乙}, answer: {en: b, zh: 乙}}
+  - {id: c, ask: {en: C, zh: 丙}, answer: {en: c, zh: 丙}}
+demos:
+  - {id: demo, look_for: {en: Look, zh: 看}}
 sources:
   - id: paper
     authors: A. Author
     title: Paper
     year: 2017
     url: https://example.org
-    supports: [one]
+    supports: [one, trap, next]
 """
 LINES = len(QUESTION.splitlines())
 
@@ -103,7 +123,7 @@ MISTAKES = {
     "an unknown level": ("level: core", "level: easy", 4, "level"),
     "an unknown topic": ("topic: attention", "topic: cooking", 3, "topic"),
     "a source without https": ("https://example", "http://example", LINES - 1, "sources.0.url"),
-    "a source that supports nothing": ("supports: [one]", "supports: []", LINES, "sources.0.supports"),
+    "a source that supports nothing": ("supports: [one, trap, next]", "supports: []", LINES, "sources.0.supports"),
     "two right options": ("zh: 错}", "zh: 错}, right: true", line_of("id: which"), "choices.0"),
     "no right option": (", right: true", "", line_of("id: which"), "choices.0"),
     "a brace too many": (r"It is $\sqrt{d_k}$", r"It is $\sqrt{d_k}}$", 7, "short.en"),
@@ -122,7 +142,7 @@ def test_a_mistake_is_told_with_file_line_and_field(folder, right, wrong, line, 
 
 
 PLACED = {
-    "a source that supports an unknown point": ("[one]", "[one, ten]", LINES, "sources.0.supports", "ten"),
+    "a source that supports an unknown point": ("[one, trap, next]", "[one, ten]", LINES, "sources.0.supports", "ten"),
     "no core point": ("core: true, ", "", 8, "key_points", "core: true"),
     "an id used twice": ("id: two", "id: one", 10, "key_points.1", "one"),
     "a key written twice": ("level: core", "level: core\nlevel: deep", 5, "", "'level' is written twice"),
@@ -284,4 +304,4 @@ def test_every_text_of_a_question_is_listed_with_its_place(folder):
     assert places["title",] == Text("Scaling", "缩放")
     assert places["key_points", 2, "text"] == Text("Three", "三")
     assert places["choices", 0, "options", 1, "why"] == Text("Wrong", "错")
-    assert len(places) == 3 + 4 + 1 + 4
+    assert len(places) == 3 + 6 + 1 + 2 + 6 + 2 * 5 + 6 + 1

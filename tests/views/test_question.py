@@ -8,13 +8,10 @@ from tests.views.conftest import Visit
 from tests.views.screen import charts, keys, links, words
 
 QUESTIONS = bank.load().questions
-COMPLETE = [question for question in QUESTIONS if question.is_complete]
-STUBS = [question for question in QUESTIONS if not question.is_complete]
 
 
 def test_the_answer_is_hidden_until_the_learner_asks_and_then_comes_in_two_steps(visit: Visit):
-    page, question = visit("question", number="4"), next(found for found in COMPLETE if found.number == 4)
-    assert question.answer
+    page, question = visit("question", number="4"), next(found for found in QUESTIONS if found.number == 4)
     assert question.prompt.en in words(page)
     assert question.short.en not in words(page)
     page.button(key="softmax-scaling show short").click().run()
@@ -25,8 +22,8 @@ def test_the_answer_is_hidden_until_the_learner_asks_and_then_comes_in_two_steps
     assert "softmax-scaling show full" not in keys(page)
 
 
-@pytest.mark.parametrize("question", COMPLETE, ids=lambda question: str(question.number))
-def test_a_complete_question_shows_all_its_sections_and_its_demo_in_both_languages(visit: Visit, store, question):
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(question.number))
+def test_a_question_shows_all_its_sections_and_its_demo_in_both_languages(visit: Visit, store, question):
     with store() as kept:
         kept.set_preference("predict_first", False)
         kept.set_preference("show_answers", True)
@@ -42,19 +39,6 @@ def test_a_complete_question_shows_all_its_sections_and_its_demo_in_both_languag
         (claims,) = (text.value for text in page.markdown if "check_circle" in text.value)
         assert ":material/cancel:" not in claims
         assert charts(page)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_question_that_is_not_complete_shows_what_it_has(visit: Visit, language):
-    if not STUBS:
-        pytest.skip("every question is complete: nothing to show half of")
-    question = STUBS[0]
-    page = visit("question", language, number=str(question.number))
-    for step in ("short", "full"):
-        page.button(key=f"{question.id} show {step}").click().run()
-    assert question.short.in_(language) in words(page)
-    assert all(point.text.in_(language) in words(page) for point in question.key_points)
-    assert page.caption
 
 
 @pytest.mark.parametrize("given", ["999", "0", "-3", "four", "", "4.5", "1e1", "<b>", "٤" * 5000, "9" * 5000])
