@@ -8,8 +8,10 @@ import pytest
 
 from questions.__main__ import Demos
 from study import bank
-from tests.study.test_bank import QUESTION, TOPICS
+from tests.study.question_file import QUESTION as WHOLE
+from tests.study.question_file import TOPICS
 
+QUESTION = WHOLE.replace("demos:\n  - {id: demo, look_for: {en: Look, zh: 看}}\n", "")
 DEMO = """demos:
   - id: softmax_scaling
     look_for: {en: Look, zh: 看}
