@@ -257,17 +257,20 @@ DEMO = Demo(
     claims=claims,
     prediction=Prediction(
         ask=Text(
-            "$d_{model}=512$ and 8 heads of width 64. You give every head the full width 512. How many times as many "
+            "$d_{\\text{model}}=512$ and 8 heads of width 64. You give every head the full width 512. "
+            "How many times as many "
             "attention weights does the layer have?",
-            "$d_{model}=512$，8 个 64 维的头。若每个头都改用 512 维，注意力的权重数变为原来的几倍？",
+            "$d_{\\text{model}}=512$，8 个 64 维的头。若每个头都改用 512 维，注意力的权重数变为原来的几倍？",
         ),
         options={factor: Text(f"{factor} times", f"{factor} 倍") for factor in ("1", "2", "8", "64")},
         right=right_option,
         because=Text(
-            "The four matrices have $4\\,d_{model}\\cdot h\\,d_k$ entries. Split heads have $h\\,d_k=d_{model}$, so "
-            "the number of heads drops out; with $d_k=d_{model}$ it stays as a factor: 1,048,576 becomes 8,388,608.",
-            "四个矩阵共有 $4\\,d_{model}\\cdot h\\,d_k$ 个元素。平分时 $h\\,d_k=d_{model}$，头数消掉了；"
-            "取 $d_k=d_{model}$ 时头数就是倍数：1,048,576 变成 8,388,608。",
+            "The four matrices have $4\\,d_{\\text{model}}\\cdot h\\,d_k$ entries. "
+            "Split heads have $h\\,d_k=d_{\\text{model}}$, so the number of heads drops out; "
+            "with $d_k=d_{\\text{model}}$ it stays as a factor: 1,048,576 becomes 8,388,608.",
+            "四个矩阵共有 $4\\,d_{\\text{model}}\\cdot h\\,d_k$ 个元素。"
+            "平分时 $h\\,d_k=d_{\\text{model}}$，头数消掉了；"
+            "取 $d_k=d_{\\text{model}}$ 时头数就是倍数：1,048,576 变成 8,388,608。",
         ),
     ),
     presets=(

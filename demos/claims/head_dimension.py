@@ -31,7 +31,7 @@ def cost_claims(result: "Result") -> list[Claim]:
     made = [
         Claim(
             "one_full_head_has_four_matrices",
-            same("$W_Q, W_K, W_V, W_O$: $4\\,d_{model}^2$"),
+            same("$W_Q, W_K, W_V, W_O$: $4\\,d_{\\text{model}}^2$"),
             single.weights,
             "=",
             4 * d * d,
@@ -40,15 +40,15 @@ def cost_claims(result: "Result") -> list[Claim]:
         Claim(
             "more_split_heads_cost_nothing",
             Text(
-                "With $d_k=d_{model}/h$ the number of weights does not depend on $h$",
-                "取 $d_k=d_{model}/h$ 时，权重数与 $h$ 无关",
+                "With $d_k=d_{\\text{model}}/h$ the number of weights does not depend on $h$",
+                "取 $d_k=d_{\\text{model}}/h$ 时，权重数与 $h$ 无关",
             ),
             max(split) - min(split),
             "=",
             0,
             Text(
-                "$4\\,d_{model}\\cdot h\\,d_k$, and $h\\,d_k$ stays $d_{model}$",
-                "共 $4\\,d_{model}\\cdot h\\,d_k$ 个，而 $h\\,d_k=d_{model}$",
+                "$4\\,d_{\\text{model}}\\cdot h\\,d_k$, and $h\\,d_k$ stays $d_{\\text{model}}$",
+                "共 $4\\,d_{\\text{model}}\\cdot h\\,d_k$ 个，而 $h\\,d_k=d_{\\text{model}}$",
             ),
         ),
         Claim(
@@ -57,13 +57,13 @@ def cost_claims(result: "Result") -> list[Claim]:
             products,
             "=",
             heads * width / d,
-            same("$h\\,d_k/d_{model}$"),
+            same("$h\\,d_k/d_{\\text{model}}$"),
             1e-12 * heads,
         ),
     ]
     if result.params.policy == "full":
         sentence = Text("Full-width heads multiply the weights by $h$", "每个头都用全宽，权重数乘以 $h$")
-        why = same("$4\\,h\\,d_{model}^2/4\\,d_{model}^2$")
+        why = same("$4\\,h\\,d_{\\text{model}}^2/4\\,d_{\\text{model}}^2$")
         made.append(Claim("full_width_costs_h_times", sentence, bill.weights / single.weights, "=", heads, why))
     return made
 

@@ -93,7 +93,7 @@ def schedule_claims(result: "Result") -> list[Claim]:
     meet = Text("the branches meet at t = w", "两支在 t = w 处相交")
     peak, later = (width * peak_at) ** -0.5, noam[(steps == 4 * peak_at).nonzero().flatten()].sum().item() / top
     made = [
-        Claim("noam_peak", height, top, "=", peak, same(r"$(d_{model}\,w)^{-1/2}$"), 16 * ROUNDING * peak),
+        Claim("noam_peak", height, top, "=", peak, same(r"$(d_{\text{model}}\,w)^{-1/2}$"), 16 * ROUNDING * peak),
         Claim("noam_peaks_at_w", where, place, "=", peak_at, meet),
     ]
     root = same(r"$\sqrt{w/4w}$")

@@ -62,7 +62,7 @@ def file_picture(result: "Result") -> Picture:
     labels = [Text(f"{row.en} · {m.accuracy:.0%}", f"{row.zh} · {m.accuracy:.0%}") for row, m in rows]
     sizes = [measured.file / 1000 for _, measured in rows]
     share, work = chosen.file / fp32.file, chosen.flops / fp32.flops
-    note = Text("", "") if result.native else Text(f" {NO_KERNEL.en}", NO_KERNEL.zh)
+    note = same("") if result.native else Text(f" {NO_KERNEL.en}", NO_KERNEL.zh)
     spoken = [f"{label.en} {size:.0f}" for label, size in zip(labels, sizes, strict=True)]
     said = [f"{label.zh} {size:.0f}" for label, size in zip(labels, sizes, strict=True)]
     return Picture(
@@ -258,7 +258,7 @@ def clock_picture(result: "Result", times: torch.Tensor) -> Picture:
     names = (same("fp32"), Text("90% zeros", "90% 为零"), int8)
     rates = batches / middle  # (format, batch)
     dense, zeros, whole = (1e3 * middle).tolist()
-    noisy = Text("NOISY MACHINE, ", "机器有干扰：") if spread > QUIET else Text("", "")
+    noisy = Text("NOISY MACHINE, ", "机器有干扰：") if spread > QUIET else same("")
     spans = [
         ", ".join(f"{1e3 * m:.3g} ({1e3 * a:.3g}–{1e3 * b:.3g})" for a, m, b in quartiles)
         for quartiles in torch.stack([low, middle, high], -1).tolist()  # (format, batch, quartile)

@@ -16,6 +16,9 @@ from language import Text
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f7fd1", "#d9660a", "#0d9276", "#b05fa6", "#84878f"
 SEQUENTIAL = [[0, "rgba(47,127,209,0)"], [0.5, "rgba(47,127,209,0.55)"], [1, "rgb(30,95,175)"]]
 DIVERGING = [[0, "rgb(200,86,0)"], [0.5, "rgba(132,135,143,0.04)"], [1, "rgb(30,105,195)"]]
+# For cells with text in them, whose colour plotly.js chooses against the cell as if nothing shone through.
+SEQUENTIAL_OPAQUE = [[0, "rgb(232,240,250)"], [0.5, "rgb(141,184,230)"], [1, "rgb(30,95,175)"]]
+DIVERGING_OPAQUE = [[0, "rgb(200,86,0)"], [0.5, "rgb(240,240,242)"], [1, "rgb(30,105,195)"]]
 HEIGHT = 320
 DENSITY = Text("density", "密度")
 
@@ -167,7 +170,8 @@ def heatmap(
         "hovertemplate": "%{y}, %{x}: %{z:.4g}<extra></extra>",
     }
     if texts is not None:
-        cells |= {"text": texts, "texttemplate": "%{text}", "xgap": 2, "ygap": 2}
+        scale = DIVERGING_OPAQUE if diverging else SEQUENTIAL_OPAQUE
+        cells |= {"text": texts, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "colorscale": scale}
     figure = _figure([cells], x, y, (), legend=False)
     figure["layout"]["yaxis"] |= {"autorange": "reversed", "showgrid": False, "zeroline": False}
     figure["layout"]["xaxis"] |= {"showgrid": False, "zeroline": False}
