@@ -4,12 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-ICON = Path(__file__).with_name("components") / "viva.svg"
+ICON = Path(__file__).with_name("components") / "viva.svg"  # without it the browser asks the network for the page's
 
 if __name__ == "__main__":  # a visit: Streamlit runs this file for every page
     from components import shell
 
-    st.set_page_config(page_title="Viva", page_icon=str(ICON), layout="wide")
+    st.set_page_config(page_title="Viva", page_icon=ICON, layout="wide")
     shell.run()
 else:  # the server, started once
     from components import server

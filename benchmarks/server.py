@@ -16,6 +16,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import psutil
 
+from study import bank_copy
 from study.store import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,12 +91,14 @@ class Server:
 
 @contextmanager
 def viva() -> Iterator[Server]:
-    """Viva as `make serve` starts it, with a store of its own in which predict-first is off."""
+    """Viva as `make serve` starts it the second time, with a store of its own in which predict-first is off."""
     with tempfile.TemporaryDirectory(prefix="viva-bench-") as folder:
         store = open_store(environ={"VIVA_DATA_DIR": folder})
         store.set_preference("predict_first", False)
         store.close()
-        with _running("app:app", ROOT, {"VIVA_DATA_DIR": folder, "VIVA_DATABASE_URL": ""}) as server:
+        bank_copy.load(environ={"VIVA_CACHE_DIR": folder})
+        own = {"VIVA_DATA_DIR": folder, "VIVA_CACHE_DIR": folder, "VIVA_DATABASE_URL": ""}
+        with _running("app:app", ROOT, own) as server:
             yield server
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from study import bank
+from study import bank, bank_copy
 from study.bank import Bank
 from study.queue import Card, cards
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _loaded(fingerprint: tuple[tuple[str, int, int], ...], folder: Path) -> tuple[Bank, list[Card]]:  # noqa: ARG001
-    loaded = bank.load(folder)
+    loaded = bank_copy.load(folder)
     return loaded, cards(loaded.questions)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from components import live_chart, places
+from components import places
 from language import LANGUAGES, Text
 
 PATH = "/viva/figures/{language}/{device}/{demo}"
@@ -28,6 +28,7 @@ def route() -> Route:
 def _figures(request: Request) -> Response:
     """The figures as JSON; 404 for what is not there, 204 for a state that the page itself must run or explain."""
     from components.chart import drawings
+    from components.live_chart import written
     from demos.kit import catalogue, device, knobs, runner
     from demos.kit.lab import Lab, Stopped
 
@@ -42,7 +43,7 @@ def _figures(request: Request) -> Response:
         pictures = None
     if pictures is None:
         return Response(status_code=204)
-    body = live_chart.written(drawings(pictures, asked["language"]))
+    body = written(drawings(pictures, asked["language"]))
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

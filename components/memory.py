@@ -1,8 +1,9 @@
 """The learner's store as the screens use it: one per process, and plain words when it cannot be used."""
 
+import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -10,7 +11,9 @@ from components import session
 from language import Text
 from study.errors import StoreError
 from study.schedule import Memory
-from study.store import Store, open_store
+
+if TYPE_CHECKING:
+    from study.store import Store  # brings SQLAlchemy, a third of a second that the first page does not wait for
 
 Output = TypeVar("Output")
 MOST_NEW_CARDS = 50  # a day
@@ -28,11 +31,18 @@ def _failure() -> dict[str, tuple[float, StoreError]]:
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda store: store.close())
-def _store() -> Store:
+def _store() -> "Store":
+    from study.store import open_store
+
     return open_store()
 
 
-def store() -> Store:
+def is_ready() -> bool:
+    """Whether the store answers at once. Shortly after a start it does not, and whoever asks must wait."""
+    return hasattr(sys.modules.get("study.store"), "Store")
+
+
+def store() -> "Store":
     """The learner's store. Raises `StoreError`."""
     failure = _failure()
     if "open" in failure and time.monotonic() - failure["open"][0] < RETRY_AFTER:
@@ -44,7 +54,7 @@ def store() -> Store:
         raise
 
 
-def attempt(act: Callable[[Store], Output], otherwise: Output) -> Output:
+def attempt(act: Callable[["Store"], Output], otherwise: Output) -> Output:
     """Do something with the store; when it cannot be used, remember why for `show_fault` and give `otherwise`."""
     try:
         return act(store())

@@ -58,13 +58,23 @@ def language() -> Language:
     return st.session_state.get(LANGUAGE, "en")
 
 
-def start_language(preferred: str | None) -> None:
-    """Choose the language once per tab: the link's `lang`, else the learner's setting, else the browser's."""
-    if LANGUAGE in st.session_state:
+def start_language(preferred: str | None, *, final: bool = True) -> None:
+    """Choose the language once per tab: the link's `lang`, else the learner's setting, else the browser's.
+
+    Until the choice is `final` it may be made again.
+    """
+    if flag("language chosen"):
         return
+    raise_flag("language chosen", final)
     browser = (st.context.locale or "en")[:2]
     wanted = [st.query_params.get("lang"), preferred, browser]
     st.session_state[LANGUAGE] = next((name for name in wanted if name in LANGUAGES), "en")
+
+
+def use_language(chosen: Language) -> None:
+    """Use `chosen` in this tab from now on."""
+    raise_flag("language chosen")
+    st.session_state[LANGUAGE] = chosen
 
 
 def say(text: Text) -> str:

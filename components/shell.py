@@ -4,9 +4,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import memory, places, session, warmup
-from language import LANGUAGES, Text
+from language import LANGUAGES, Language, Text
 
-NAMES = {"en": "EN", "zh": "中文"}
+NAMES = {"en": "EN", "zh": "&#20013;&#25991;"}  # 中文: a label outside ASCII brings Streamlit's catalogue of emojis
 LANGUAGE = Text("Language", "语言")
 PAGES = {
     places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "home"),
@@ -21,7 +21,8 @@ PAGES = {
 def run() -> None:
     """Draw the frame and the chosen screen in it."""
     warmup.start()
-    session.start_language(memory.preference("language", ""))
+    early = not memory.is_ready()
+    session.start_language(None if early else memory.preference("language", ""), final=not early)
     pages = [
         st.Page(path, title=session.say(title), icon=icon, url_path=name, default=path == places.QUESTIONS)
         for path, (title, icon, name) in PAGES.items()
@@ -29,12 +30,24 @@ def run() -> None:
     # A default page answers at "/" alone; a bookmark of /questions must work too.
     pages.append(st.Page(places.QUESTIONS, title=pages[0].title, url_path="questions", visibility="hidden"))
     page = st.navigation(pages, position="top")
+    if early and page not in (pages[0], pages[-1]):  # only the list of questions has something to show without it
+        session.start_language(memory.preference("language", ""))
+        st.rerun()
     _language_switch()
     fault = st.container()
     page.run()
-    warmup.freeze_imports()
+    warmup.page_drawn()
+    if early:
+        _follow_up()
     with fault:
         memory.show_fault()
+
+
+@st.fragment(run_every=0.25)
+def _follow_up() -> None:
+    """Draw the page again with the learner's progress and language, as soon as the store answers."""
+    if memory.is_ready():
+        st.rerun()
 
 
 def narrow(width: int, key: str) -> DeltaGenerator:
@@ -42,11 +55,11 @@ def narrow(width: int, key: str) -> DeltaGenerator:
     return st.container(horizontal_alignment="center").container(width=width, key=key)
 
 
-def switch_language(language: str | None) -> None:
+def switch_language(language: Language | None) -> None:
     """Use `language` from now on, here and after a restart; the page stays where it is."""
     if language is None:
         return
-    st.session_state[session.LANGUAGE] = language
+    session.use_language(language)
     memory.keep_preference("language", language)
     if "lang" in st.query_params:
         st.query_params["lang"] = language

@@ -1,4 +1,4 @@
-"""Warm up in the background: import torch and the demos while the learner reads the first page.
+"""Warm up in the background: import the store, torch and the demos while the learner reads the first page.
 
 Streamlit collects garbage after every run of a script, and that takes longer the more objects live. `gc.freeze` once
 heavy imports are done takes them out of every later collection: after the warm-up, and whenever a page brought more.
@@ -7,16 +7,17 @@ heavy imports are done takes them out of every later collection: after the warm-
 import atexit
 import contextlib
 import gc
+import importlib
 import sys
 import threading
 
 import streamlit as st
 
-FIRST_PAGE = 0.3  # seconds that the first page gets before the warm-up competes with it
+PATIENCE = 3.0  # seconds that the warm-up waits for the first page to be drawn, so as not to compete with it
 BREATH = 0.01  # seconds between two demos, for whoever waits
 SETTLING_IN = 4.0  # seconds before the demos that import PyTorch's compiler, a second of work that cannot be divided
 _frozen = {"modules": 0}
-_leaving = threading.Event()
+_drawn, _leaving = threading.Event(), threading.Event()
 
 
 @st.cache_resource(show_spinner=False)
@@ -26,6 +27,13 @@ def start() -> threading.Thread:
     thread.start()
     atexit.register(_leave, thread)
     return thread
+
+
+def page_drawn() -> None:
+    """The page is with the learner: the warm-up may begin, and imports are taken out of garbage collection."""
+    if _drawn.is_set():
+        freeze_imports()
+    _drawn.set()
 
 
 def freeze_imports() -> None:
@@ -39,18 +47,21 @@ def freeze_imports() -> None:
 def _leave(thread: threading.Thread) -> None:
     """End the warm-up before the interpreter does: PyTorch aborts the process when a thread outlives it."""
     _leaving.set()
+    _drawn.set()
     thread.join()
 
 
 def _warm_up() -> None:
-    if _leaving.wait(FIRST_PAGE):
+    _drawn.wait(PATIENCE)
+    if _leaving.is_set():
         return
-    from components import demo_panel  # noqa: F401
+    for name in ("study.store", "components.demo_panel"):  # the store first: the learner's progress waits for it
+        importlib.import_module(name)
     from demos.kit import catalogue, runner
 
     runner.set_up_torch()
     freeze_imports()
-    light = [name for name in catalogue.names() if not catalogue.steps_an_optimiser(name)]
+    light = [name for name in catalogue.names() if not catalogue.brings_the_compiler(name)]
     for names, pause in ((light, SETTLING_IN), (set(catalogue.names()) - set(light), 0.0)):
         for name in sorted(names):
             with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong

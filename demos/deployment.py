@@ -18,10 +18,11 @@ from demos.kit.knobs import Choice, Range, Spaced, Switch, powers_of_two
 from demos.kit.lab import Lab
 from demos.kit.published import MODELS
 from demos.kit.quantised import Int8, by_hand, by_kernel, int8_product, pack, quantise, times_int8
-from demos.kit.stacked_encoder import LENGTH, SYMBOLS, Weights, network, new_weights
+from demos.kit.stacked_encoder import SYMBOLS, Weights, network, new_weights
 from demos.kit.stage import stage
 from language import Text, same
 
+LENGTH = 10  # symbols of a sequence
 STEPS, BATCH, RATE, WARMUP, TESTED = 300, 32, 3e-3, 40, 400  # training; sequences in the test
 MATRICES = ("projections", "output", "wide", "narrow", "symbols_out")  # compressed; embeddings and gains are not
 ZEROS, SHARES, CHANNELS = 0.9, (0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1), (8, 16, 32, 48, 64)
@@ -97,7 +98,9 @@ class Result:
 @stage(keep=8)
 def train(lab: Lab, seed: int) -> Weights:
     """Learn to output sequences reversed; on the CPU, so that all devices show the same."""
-    weights = {name: w[seed:].detach().clone().requires_grad_() for name, w in new_weights(lab, seed + 1).items()}
+    weights = {
+        name: w[seed:].detach().clone().requires_grad_() for name, w in new_weights(lab, seed + 1, LENGTH).items()
+    }
     optimizer, stream = torch.optim.AdamW(weights.values(), RATE, weight_decay=0.0), lab.generator(100 + seed)
     for step in range(STEPS):
         if step % 3 == 0:

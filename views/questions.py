@@ -97,7 +97,7 @@ def group(topic: Topic, members: list[Question], states: Mapping[str, str], prog
 def page() -> None:
     """The screen."""
     say, bank, cards = session.say, library.questions(), library.all_cards()
-    memories, now = memory.memories(), session.now()
+    memories, now = memory.memories() if memory.is_ready() else {}, session.now()
     states = queue.states_by_question(cards, memories, now)
     progress = queue.progress_by_question(cards, memories, now)
     st.title(say(TITLE), anchor=False)

@@ -4,11 +4,15 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 import demos
 from demos.kit.contract import Demo
+
+COMPILED = ("torch.optim", '"meta"', "flop_counter")  # their first use in a process imports PyTorch's compiler
 
 
 class DemoFileError(Exception):
@@ -29,9 +33,22 @@ def load(name: str) -> Demo:
     return demo
 
 
-def steps_an_optimiser(name: str) -> bool:
-    """Whether the demo uses `torch.optim`: the first step of a process imports PyTorch's compiler, a second of it."""
-    return "torch.optim" in Path(demos.__path__[0], f"{name}.py").read_text(encoding="utf-8")
+def brings_the_compiler(name: str) -> bool:
+    """Whether the demo's files mention any of `COMPILED`, a second of imports."""
+    return any(mark in text for text in _texts(f"demos.{name}", set()) for mark in COMPILED)
+
+
+def _texts(module: str, seen: set[str]) -> Iterator[str]:
+    """The text of a module of ours and of those it imports, read without importing them."""
+    file = Path(demos.__path__[0]).parent.joinpath(*module.split(".")).with_suffix(".py")
+    if module in seen or not file.is_file():
+        return
+    seen.add(module)
+    text = file.read_text(encoding="utf-8")
+    yield text
+    for source, names in re.findall(r"^from (demos[\w.]*) import ([\w, ]+)$", text, re.MULTILINE):
+        for found in (source, *(f"{source}.{name.strip()}" for name in names.split(","))):
+            yield from _texts(found, seen)
 
 
 def source(name: str) -> str:

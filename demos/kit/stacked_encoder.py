@@ -16,8 +16,8 @@ WIDTH, HEADS, LAYERS, HIDDEN = 32, 4, 4, 64
 Weights = dict[str, Tensor]
 
 
-def new_weights(lab: Lab, seeds: int) -> Weights:
-    """One network per seed, stacked: every weight begins with a seed dimension."""
+def new_weights(lab: Lab, seeds: int, length: int = LENGTH) -> Weights:
+    """One network per seed for sequences of `length`, stacked: every weight begins with a seed dimension."""
 
     def one(generator: torch.Generator) -> Weights:
         def matrix(*shape: int) -> Tensor:  # variance 1 / (3 · inputs), PyTorch's default for a linear layer
@@ -25,7 +25,7 @@ def new_weights(lab: Lab, seeds: int) -> Weights:
 
         return {
             "symbols": torch.randn(SYMBOLS, WIDTH, generator=generator),
-            "positions": torch.randn(LENGTH, WIDTH, generator=generator) / 2,
+            "positions": torch.randn(length, WIDTH, generator=generator) / 2,
             "projections": matrix(LAYERS, WIDTH, 3 * WIDTH),
             "output": matrix(LAYERS, WIDTH, WIDTH),
             "wide": matrix(LAYERS, WIDTH, HIDDEN),
@@ -40,12 +40,13 @@ def new_weights(lab: Lab, seeds: int) -> Weights:
 
 def network(weights: Weights, symbols: Tensor, norm: str) -> Tensor:
     """An encoder for every seed; `symbols` (seed, sequence, position) → logits (seed, sequence, position, symbol)."""
+    length = symbols.shape[-1]
     one_hot = F.one_hot(symbols, SYMBOLS).float().flatten(1, 2)  # (seed, token, symbol)
-    stream = (one_hot @ weights["symbols"]).unflatten(1, (-1, LENGTH)) + weights["positions"].unsqueeze(1)
+    stream = (one_hot @ weights["symbols"]).unflatten(1, (-1, length)) + weights["positions"].unsqueeze(1)
     stream = stream.flatten(1, 2)  # (seed, token, width)
 
     def attend(x: Tensor, layer: int) -> Tensor:
-        projected = (x @ weights["projections"][:, layer]).unflatten(1, (-1, LENGTH)).unflatten(-1, (3, HEADS, -1))
+        projected = (x @ weights["projections"][:, layer]).unflatten(1, (-1, length)).unflatten(-1, (3, HEADS, -1))
         query, key, value = projected.permute(3, 0, 1, 4, 2, 5)  # (seed, sequence, head, position, head width)
         attention = (query @ key.mT / math.sqrt(WIDTH // HEADS)).softmax(-1)
         return (attention @ value).transpose(2, 3).flatten(-2).flatten(1, 2) @ weights["output"][:, layer]
@@ -62,4 +63,4 @@ def network(weights: Weights, symbols: Tensor, norm: str) -> Tensor:
                 stream = F.layer_norm(stream + sublayer(stream, layer), (WIDTH,)) * gain
     if norm == "pre":
         stream = F.layer_norm(stream, (WIDTH,))
-    return (stream @ weights["symbols_out"]).unflatten(1, (-1, LENGTH))
+    return (stream @ weights["symbols_out"]).unflatten(1, (-1, length))

@@ -35,7 +35,7 @@ class Server:
         """Start, and wait until it answers."""
         command = [*self._command, "--server.port", str(self.port)]
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("VIVA_", "STREAMLIT_"))}
-        environ = {**outside, "VIVA_DATA_DIR": str(self.data)}
+        environ = {**outside, "VIVA_DATA_DIR": str(self.data), "VIVA_CACHE_DIR": str(self.data)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.tree, env=environ, stdout=log, stderr=subprocess.STDOUT)
         end = time.monotonic() + SECONDS_TO_START

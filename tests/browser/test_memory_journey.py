@@ -1,5 +1,7 @@
 """Review by keyboard, and everything that must not cost the learner a rating: restarts, kills, second tabs."""
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -39,6 +41,16 @@ def reviews(server: Server) -> list[Review]:
         return store.reviews()
     finally:
         store.close()
+
+
+def test_the_first_visitor_after_a_start_sees_the_language_and_progress_of_the_store(serve: Serve, visit: Visit):
+    server = serve(language="zh")
+    store = server.memory()
+    store.rate("softmax-scaling", Rating.Good, datetime.now(UTC), "token")
+    store.close()
+    page = visit(server)
+    expect(page.get_by_role("heading", name="三十五问，开口来答")).to_be_visible()
+    expect(page.get_by_text("学习中")).to_have_count(1)
 
 
 def test_three_cards_reviewed_by_keyboard_are_remembered_after_a_restart(serve: Serve, visit: Visit):

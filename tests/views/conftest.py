@@ -18,6 +18,7 @@ Visit = Callable[..., AppTest]
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The learner's data folder, empty at first."""
     monkeypatch.setenv("VIVA_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("VIVA_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("VIVA_DATABASE_URL", raising=False)
     forget_the_store()
     yield tmp_path
