@@ -97,13 +97,13 @@ def rule_claims(result: "Result") -> list[Claim]:
         "softmax 之后清零：除最后一行外，各行权重之和的最大值",
     )
     renormalised = Text(
-        "Such rows divided by their sums equal the causal mask's (largest difference)",
-        "这样的行除以自己的和，就等于因果掩码的结果（最大差）",
+        "Weights zeroed after the softmax, then divided by their row's sum, are the causal mask's (largest difference)",
+        "softmax 之后清零的权重，每行再除以自己的和，就等于因果掩码的权重（最大差）",
     )
     nan = Text("With the diagonal hidden too: outputs that are NaN", "连对角线也屏蔽：NaN 的输出个数")
     future = Text("the future keeps its share of the denominator", "未来的那一份还在分母里")
     ratio = same(r"$e^{s_j}/Z\div\sum_{k\le i}e^{s_k}/Z$")
-    spreads = Text("row 0 is 0/0, and layer 2 sums over it: all T", "第 0 行是 0/0，第 2 层又对它求和：全部 T 个")
+    spreads = Text("row 1 is 0/0, and layer 2 sums over it: all T", "第 1 行是 0/0，第 2 层又对它求和：全部 T 个")
     made = [
         Claim("renormalised_is_the_same_mask", renormalised, causal.renormalised, "=", 0.0, ratio, length * EPSILON)
     ]

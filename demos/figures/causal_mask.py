@@ -80,30 +80,24 @@ def loss_picture(result: "Result") -> Picture:
     given, honest, reference = (
         losses.mean(0) for losses in (chosen.given, chosen.honest, causal.honest)
     )  # (position,)
-    own = Text("own labels", "自己的标签") if result.params.mask == "no_shift" else Text("whole text", "整段输入")
-    series = [Line(own, places, given, ORANGE, markers=True)]
-    series.append(Line(Text("prefix only", "只给前缀"), places, honest, GREEN, dash="dash", markers=True))
+    names = Text("whole text", "整段输入"), Text("prefix only", "只给前缀")
+    if result.params.mask == "no_shift":
+        names = Text("own labels", "自己的标签"), Text("next symbol", "下一个符号")
+    series = [Line(names[0], places, given, ORANGE, markers=True)]
+    series.append(Line(names[1], places, honest, GREEN, dash="dash", markers=True))
     if result.params.mask != "causal":
         series.append(Line(Text("causal, prefix", "因果掩码，前缀"), places, reference, BLUE, dash="dot"))
     whole, prefix = given.mean().item(), honest.mean().item()
     high = max(2.6, given.max().item(), honest.max().item())
     return Picture(
         "losses",
+        loss_title(result.params.mask, whole, prefix),
         Text(
-            f"On new texts it scores {whole:.2f} as in training, but {prefix:.2f} when it sees only the prefix"
-            if abs(prefix - whole) > 0.1
-            else f"On new texts it scores {whole:.2f} as in training and {prefix:.2f} from the prefix: what training "
-            "measures is what generation gets",
-            f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀却是 {prefix:.2f}"
-            if abs(prefix - whole) > 0.1
-            else f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀是 {prefix:.2f}：训练时量到的，就是生成时得到的",
-        ),
-        Text(
-            f"Loss in nats by position, mean of 256 texts. As in training: {whole:.3f} on average, {given[-1]:.3f} at "
-            f"the last position. Prefix only: {prefix:.3f}. Causal model, prefix only: {reference.mean():.3f}. The "
+            f"Loss in nats by position, mean of 256 texts; {names[0].en}: {whole:.3f} on average, {given[-1]:.3f} at "
+            f"the last position; {names[1].en}: {prefix:.3f}; causal model, prefix only: {reference.mean():.3f}; the "
             f"chain itself: {chosen.truth.mean():.3f}.",
-            f"各位置的损失（nat），256 段文本平均。按训练的方式：平均 {whole:.3f}，最后一个位置 {given[-1]:.3f}。"
-            f"只给前缀：{prefix:.3f}。因果模型只给前缀：{reference.mean():.3f}。链本身：{chosen.truth.mean():.3f}。",
+            f"各位置的损失（nat），256 段文本平均。{names[0].zh}：平均 {whole:.3f}，最后一个位置 {given[-1]:.3f}。"
+            f"{names[1].zh}：{prefix:.3f}。因果模型只给前缀：{reference.mean():.3f}。链本身：{chosen.truth.mean():.3f}。",
         ),
         charts.lines(
             series,
@@ -111,6 +105,25 @@ def loss_picture(result: "Result") -> Picture:
             Axis(NATS, range=(-0.05, 1.05 * high)),
             (Guide(result.entropy, Text("entropy H", "熵 H")), Guide(math.log(8), Text("uniform guess", "均匀瞎猜"))),
         ),
+    )
+
+
+def loss_title(mask: str, whole: float, prefix: float) -> Text:
+    """What the two ways of testing say about each other."""
+    if mask == "no_shift":
+        return Text(
+            f"On new texts it scores {whole:.3f} on its own labels, but {prefix:.2f} on the next symbol",
+            f"在新文本上，按它自己的标签算是 {whole:.3f}，预测下一个符号却是 {prefix:.2f}",
+        )
+    if abs(prefix - whole) > 0.1:
+        return Text(
+            f"On new texts it scores {whole:.2f} as in training, but {prefix:.2f} when it sees only the prefix",
+            f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀却是 {prefix:.2f}",
+        )
+    return Text(
+        f"On new texts it scores {whole:.2f} as in training and {prefix:.2f} from the prefix: what training measures "
+        "is what generation gets",
+        f"在新文本上，按训练的方式测是 {whole:.2f}，只给前缀是 {prefix:.2f}：训练时量到的，就是生成时得到的",
     )
 
 
