@@ -63,8 +63,8 @@ def weight_title(result: "Result") -> Text:
         )
     share = result.weights[torch.arange(steps), needed].mean().item()
     return Text(
-        f"{share:.0%} of the weight is on the digit each step needs: {size.en}",
-        f"{share:.0%} 的权重落在每一步所需的数字上：{size.zh}",
+        f"{share:.0%} of the weight is on the row of the digit each step needs: {size.en}",
+        f"{share:.0%} 的权重落在每一步所需数字的那一行上：{size.zh}",
     )
 
 
