@@ -90,6 +90,8 @@ def cost_picture(result: "Result") -> Picture:
         f"With a cache the work is {work:.2f} × one pass, but in {calls} dependent calls; without, {waste:.3g} ×",
         f"带缓存的运算量是一次前向的 {work:.2f} 倍，但要先后调用 {calls} 次；不带缓存则是 {waste:.3g} 倍",
     )
+    if calls == 1:
+        title = Text("A single token: the same work in every schedule", "只有一个 token：三种算法的运算量相同")
     if result.times:
         slow = ratio[1, 2].item()
         title = Text(
@@ -123,8 +125,12 @@ def jacobi_picture(result: "Result") -> Picture:
     return Picture(
         "jacobi",
         Text(
-            f"Guess all, correct all in each pass: {first} parallel passes give the greedy text of {tokens} steps",
-            f"先把 token 全猜一遍，每次前向同时改正：{first} 次就得到逐个生成要 {tokens} 步的贪心结果",
+            "A single token: one pass gives it, and there is nothing to guess ahead"
+            if tokens == 1
+            else f"Guess all, correct all in each pass: {first} parallel passes give the greedy text of {tokens} steps",
+            "只有一个 token：一次前向就有了，没有什么可提前猜的"
+            if tokens == 1
+            else f"先把 token 全猜一遍，每次前向同时改正：{first} 次就得到逐个生成要 {tokens} 步的贪心结果",
         ),
         Text(
             f"Grid of {passes} passes by {tokens} positions; filled cells equal the greedy text, all of them from pass "
@@ -176,7 +182,8 @@ def error_picture(result: "Result") -> Picture:
 
 def readable(gib: float) -> str:
     """A size with its unit."""
-    return f"{gib:,.3g} GiB" if gib >= 1 else f"{gib * 1024:,.3g} MiB"
+    size, unit = (gib / 1024, "TiB") if gib >= 1024 else (gib, "GiB") if gib >= 1 else (gib * 1024, "MiB")
+    return f"{size:.3g} {unit}"
 
 
 def cache_picture(result: "Result") -> Picture:
