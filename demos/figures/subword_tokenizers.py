@@ -199,13 +199,15 @@ def length_picture(result: "Result") -> Picture:
         [Guide(merges, "", vertical=True)],
     )
     figure["data"] += [{**mark, "showlegend": False} for mark in charts.scatter(marks, Axis(), Axis())["data"]]
+    short = min(map(len, result.learned.values())) < merges  # some rule ran out of pairs that occur twice
+    limit = Text("up to ", "至多") if short else same("")
     return Picture(
         "length",
         Text(
-            f"After {merges} merges, {result.tokens} tokens have become {now['frequency']} by count, "
+            f"After {limit.en}{merges} merges, {result.tokens} tokens have become {now['frequency']} by count, "
             f"{now['ratio']} by the ratio, {now['gain']} by likelihood",
-            f"合并 {merges} 次，{result.tokens} 个 token 按次数变成 {now['frequency']} 个，按比值 {now['ratio']} 个，"
-            f"按似然增量 {now['gain']} 个",
+            f"合并{limit.zh} {merges} 次，{result.tokens} 个 token 按次数变成 {now['frequency']} 个，"
+            f"按比值 {now['ratio']} 个，按似然增量 {now['gain']} 个",
         ),
         Text(
             f"Three falling lines from {result.tokens} tokens; at {merges} merges {now['frequency']} by count, "
@@ -236,9 +238,13 @@ def merge_picture(result: "Result") -> Picture:
     return Picture(
         "merges",
         Text(
-            f"All {len(merges)} merges: from {joined(first.pair, start)}, seen {first.count} times, to "
+            f"A single merge: {joined(first.pair, start)}, seen {first.count} times{more.en}"
+            if len(merges) == 1
+            else f"All {len(merges)} merges: from {joined(first.pair, start)}, seen {first.count} times, to "
             f"{joined(last.pair, start)}, seen {last.count} times{more.en}",
-            f"全部 {len(merges)} 次合并：从 {joined(first.pair, start)}（{first.count} 次）到 "
+            f"只合并了一次：{joined(first.pair, start)}（{first.count} 次）{more.zh}"
+            if len(merges) == 1
+            else f"全部 {len(merges)} 次合并：从 {joined(first.pair, start)}（{first.count} 次）到 "
             f"{joined(last.pair, start)}（{last.count} 次）{more.zh}",
         ),
         Text(
