@@ -87,7 +87,7 @@ def attention_claims(result: "Result") -> list[Claim]:
     long = result.attention_long[1:]
     n, most = len(others) + 1, len(long) + 1
     uneven = SPREAD * SHARP * math.sqrt(1 / n + 1 / most)
-    return [
+    made = [
         Claim(
             "attention_has_no_trend",
             Text(
@@ -101,23 +101,20 @@ def attention_claims(result: "Result") -> list[Claim]:
                 "随机 token 可以互换，距离不起作用；± 5 个标准误",
             ),
             SPREAD * error,
-        ),
-        Claim(
-            "attention_is_diluted",
-            Text(
-                f"Attention: mean gradient at {n} tokens over that at {most}",
-                f"注意力：{n} 个与 {most} 个 token 的平均梯度之比",
-            ),
-            (others.mean() / long.mean()).item(),
-            "=",
-            most / n,
-            Text(
-                "the weights of a row sum to 1, so their mean is 1/n; ± 5 standard errors",
-                "一行权重之和为 1，平均就是 1/n；± 5 个标准误",
-            ),
-            uneven * most / n,
-        ),
+        )
     ]
+    if n < most:
+        sentence = Text(
+            f"Attention: mean gradient at {n} tokens over that at {most}",
+            f"注意力：{n} 个与 {most} 个 token 的平均梯度之比",
+        )
+        why = Text(
+            "the weights of a row sum to 1, so their mean is 1/n; ± 5 standard errors",
+            "一行权重之和为 1，平均就是 1/n；± 5 个标准误",
+        )
+        ratio = (others.mean() / long.mean()).item()
+        made.append(Claim("attention_is_diluted", sentence, ratio, "=", most / n, why, uneven * most / n))
+    return made
 
 
 def recall_claims(result: "Result") -> list[Claim]:

@@ -36,8 +36,8 @@ def written(value: float) -> str:
         return "0"
     if 0.01 <= value < 1e6:
         return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
-    power = math.floor(math.log10(value))
-    return f"{value / 10**power:.0f}×10{str(power).translate(SUPERSCRIPT)}"
+    digit, power = f"{value:.0e}".split("e")  # rounds 9.7e-18 up to 1e-17
+    return f"{digit}×10{str(int(power)).translate(SUPERSCRIPT)}"
 
 
 def gradient_picture(result: "Result") -> Picture:
