@@ -1,14 +1,15 @@
 """Who finds the cause: attention, gradients and interventions on a model whose true causes are known."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from demos.claims.interpretability import claims
-from demos.figures.interpretability import BASELINES, CHANGED, METHODS, REPLACEMENTS, pictures
-from demos.kit.attribution import gradient, probe, rollout
+from demos.figures.interpretability import ASK, BASELINES, BECAUSE, CHANGED, METHODS, OPTIONS, REPLACEMENTS, pictures
 from demos.kit.causes import TOKENS, VALUES, Model, Reading, Sentences, answer, embed, lens, raised, run, teach, write
 from demos.kit.contract import Demo, Prediction, Preset
 from demos.kit.knobs import Choice, Range, Spaced
@@ -51,7 +52,7 @@ class Facts:
     """What holds for the trained model whatever is looked at."""
 
     accuracy: Tensor  # (state,) of the logit lens
-    named: int  # different answers that the lens gives before block 1
+    named: tuple[int, int]  # different answers that the lens gives before block 1, after it
     flips: Tensor  # (4,) share of answers that change with the value of A, B, the distractor, a filler
     decoded: Tensor  # (place, 4) accuracy of linear probes for these values: at the token itself, at CLS
     shuffled: float  # of the same probe for A at CLS, fitted to shuffled labels
@@ -80,6 +81,28 @@ def margin(logits: Tensor, named: Tensor) -> Tensor:
     """F: the logit of the answer `named` minus the mean of the other three; a shift of all logits changes nothing."""
     chosen = logits.gather(-1, named.unsqueeze(-1)).squeeze(-1)
     return (VALUES * chosen - logits.sum(-1)) / (VALUES - 1)  # (network, example)
+
+
+def rollout(weights: list[Tensor]) -> Tensor:
+    """Product over layers of half the mean attention, half the identity."""
+    itself = rolled = torch.eye(weights[0].shape[-1], device=weights[0].device)
+    for attention in weights:  # (network, example, head, query, key)
+        rolled = (attention.mean(-3) + itself) / 2 @ rolled
+    return rolled  # (network, example, query, key)
+
+
+def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """∂F/∂x for every example."""
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(f(x).sum(), x)[0]  # (network, example, position, feature)
+
+
+def probe(states: Tensor, labels: Tensor, tested: Tensor, truth: Tensor) -> float:
+    """Accuracy of a linear probe: ridge regression to one-hot labels, in fp64 on the CPU."""
+    seen, new = (F.pad(rows.cpu().double(), (0, 1), value=1.0) for rows in (states, tested))  # a bias
+    ridge = 1e-3 * torch.eye(seen.shape[-1], dtype=torch.float64)
+    weights = torch.linalg.solve(seen.mT @ seen + ridge, seen.mT @ F.one_hot(labels.cpu()).double())
+    return ((new @ weights).argmax(-1) == truth.cpu()).double().mean().item()
 
 
 def added(reading: Reading, model: Model, layer: int) -> Tensor:
@@ -183,13 +206,14 @@ def examine(lab: Lab, seed: int) -> Facts:
     model, (sentences, x, named) = train(lab, seed), examples(lab, seed)
     more, states = write(PROBED, lab.generator(300 + seed)).to(lab.device), run(model, x).states
     taught, last = run(model, embed(model, more.tokens)).states[-1][0], states[-1][0]  # (example, position, feature)
+    # the lens: final norm and readout of any state at CLS
     lensed = torch.stack([lens(model, state)[0].argmax(-1) for state in states])  # (state, example)
     moved = torch.stack([answer(model, embed(model, sentences.changed(role)))[0].argmax(-1) for role in range(4)])
     shuffled = torch.randint(VALUES, (PROBED + EXAMPLES,), generator=lab.generator(400 + seed))
     sums = rollout(run(model, x).weights)[0].sum(-1)
     return Facts(
         accuracy=(lensed == sentences.answers).float().mean(-1),
-        named=len(lensed[0].unique()),
+        named=(len(lensed[0].unique()), len(lensed[1].unique())),
         flips=(moved != named[0]).float().mean(-1),
         decoded=decodable(taught, more, last, sentences),
         shuffled=probe(taught[:, 0], shuffled[:PROBED], last[:, 0], shuffled[PROBED:]),
@@ -220,8 +244,7 @@ def sink(lab: Lab) -> tuple[float, float, float]:
     value = lab.normal(5, 8, generator=lab.generator(0))
     value[1] = 0
     weights = torch.tensor([1.0, 16.0, 1.0, 1.0, 1.0], device=lab.device).log().softmax(-1)
-    rest = weights.clone()
-    rest[1] = 0
+    rest = weights * (weights < 0.5)  # without the token
     output, without, masked = weights @ value, rest @ value, rest / rest.sum() @ value
     return weights[1].item(), (output - without).norm().item(), (masked.norm() / output.norm()).item()
 
@@ -267,28 +290,7 @@ DEMO = Demo(
     compute=compute,
     pictures=pictures,
     claims=claims,
-    prediction=Prediction(
-        ask=Text(
-            "Eight tokens; the answer is (A + B) mod 4, read at CLS, and the trained model is always right. Take the "
-            "two tokens that CLS attends to most in the last layer (mean over heads). How many of these are A or B?",
-            "8 个 token，答案是 (A + B) mod 4，在 CLS 处读出，训练好的模型全部答对。"
-            "取最后一层 CLS 注意力最大的两个 token（各头平均），其中有多少是 A 或 B？",
-        ),
-        options={
-            "most": Text("nearly all: it could not be right otherwise", "几乎全是：否则模型不可能答对"),
-            "some": Text("about half", "一半左右"),
-            "chance": Text("no more than by chance, a quarter", "和瞎猜一样，四分之一"),
-        },
-        right=right_option,
-        because=Text(
-            "CLS has to read A and B in one layer only. With most training seeds that is block 1, and the last layer "
-            "is free to look elsewhere; with others it is the last layer, and its map is right. The map does not say "
-            "which; changing a token and watching the answer finds A and B every time.",
-            "CLS 只需在一层里读到 A 和 B。多数训练种子下是第 1 层，最后一层看哪里就不那么要紧；"
-            "换个种子，也可能是最后一层，它的注意力图就对了。图本身不会告诉你是哪一种；"
-            "换掉一个 token、看答案变不变，则每次都能找出 A 和 B。",
-        ),
-    ),
+    prediction=Prediction(ask=ASK, options=OPTIONS, right=right_option, because=BECAUSE),
     presets=(
         Preset(Text("Ablation: another value", "消融：换成别的值"), Params(method="ablation")),
         Preset(Text("Integrated gradients, zero baseline", "积分梯度，零基线"), Params(method="ig", baseline="zero")),

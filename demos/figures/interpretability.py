@@ -35,6 +35,27 @@ CHANGED = {
     "filler": Text("a filler", "一个填充 token"),
 }
 ROLES = ("·", "A", "B", "D")  # filler, A, B, distractor
+# opaque, so that the numbers find their contrast in both themes
+SHADES = [[0, "rgb(200,86,0)"], [0.5, "rgb(232,235,240)"], [1, "rgb(30,95,175)"]]
+ASK = Text(
+    "Eight tokens; the answer is (A + B) mod 4, read at CLS, and the trained model is always right. Take the "
+    "two tokens that CLS attends to most in the last layer (mean over heads). How many of these are A or B?",
+    "8 个 token，答案是 (A + B) mod 4，在 CLS 处读出，训练好的模型全部答对。"
+    "取最后一层 CLS 注意力最大的两个 token（各头平均），其中有多少是 A 或 B？",
+)
+OPTIONS = {
+    "most": Text("nearly all: it could not be right otherwise", "几乎全是：否则模型不可能答对"),
+    "some": Text("about half", "一半左右"),
+    "chance": Text("no more than by chance, a quarter", "和瞎猜一样，四分之一"),
+}
+BECAUSE = Text(
+    "CLS has to read A and B in one layer only. With most training seeds that is block 1, and the last layer "
+    "is free to look elsewhere; with others it is the last layer, and its map is right. The map does not say "
+    "which; changing a token and watching the answer finds A and B every time.",
+    "CLS 只需在一层里读到 A 和 B。多数训练种子下是第 1 层，最后一层看哪里就不那么要紧；"
+    "换个种子，也可能是最后一层，它的注意力图就对了。图本身不会告诉你是哪一种；"
+    "换掉一个 token、看答案变不变，则每次都能找出 A 和 B。",
+)
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -89,9 +110,9 @@ def score_picture(result: "Result") -> Picture:
     return Picture(
         "scores",
         Text(
-            f"The two highest scores are on {first} and {second}: {verdict.en}. "
+            f"The two largest scores are on {first} and {second}: {verdict.en}. "
             f"The model answers {result.named} ({said.en})",
-            f"分数最高的两个是 {first} 和 {second}：{verdict.zh}。模型答 {result.named}（{said.zh}）",
+            f"分数绝对值最大的两个是 {first} 和 {second}：{verdict.zh}。模型答 {result.named}（{said.zh}）",
         ),
         Text(f"Bars, score of each token: {listed}.", f"条形图，每个 token 的分数：{listed}。"),
         figure,
@@ -153,16 +174,16 @@ def precision_picture(result: "Result") -> Picture:
         "precision",
         title,
         Text(
-            f"Bars, share of causes among the two highest scores, in brackets without training: {', '.join(listed)}.",
-            f"条形图，分数最高的两个 token 里原因的比例，括号内为未训练时：{'、'.join(listed)}。",
+            f"Bars, share of causes among the two scores largest in size (without training): {', '.join(listed)}.",
+            f"条形图，分数绝对值最大的两个 token 里原因的比例，括号内为未训练时：{'、'.join(listed)}。",
         ),
         figure,
     )
 
 
 def dots(name: Text, values: torch.Tensor, names: list[Text]) -> dict[str, Any]:
-    """Open circles over horizontal bars."""
-    marker = {"symbol": "circle-open", "size": 11, "color": PURPLE, "line": {"width": 2.5}}
+    """White circles over horizontal bars, apart from every colour of a bar."""
+    marker = {"symbol": "circle", "size": 11, "color": "#ffffff", "line": {"color": PURPLE, "width": 2.5}}
     points = {"type": "scatter", "mode": "markers", "name": name, "x": charts.numbers(values), "y": names}
     return {**points, "marker": marker, "cliponaxis": False}
 
@@ -186,7 +207,7 @@ def patching_picture(result: "Result") -> Picture:
         diverging=True,
         texts=[[f"{value:.1f}" if abs(value) >= 0.05 else "" for value in row] for row in back.tolist()],
     )
-    figure["data"][0] |= {"showscale": False, "textfont": {"size": 11}}
+    figure["data"][0] |= {"showscale": False, "colorscale": SHADES, "textfont": {"size": 11}}
     figure["layout"]["height"] = 230
     if abs(lost) < 1:
         title = Text(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from demos import interpretability as demo
 from demos.interpretability import DEMO, Params
-from demos.kit import attribution, causes, runner
+from demos.kit import causes, runner
 from demos.kit.causes import CLS, TOKENS, VALUES
 from demos.kit.lab import Lab, Stopped
 from demos.kit.layers import HEADS, WIDTH, feed_forward, look, merge
@@ -167,20 +167,20 @@ def test_what_tokens_add_to_cls_is_the_attention_output_in_parts(model: causes.M
 
 def test_rollout_of_attention_to_oneself_is_the_identity_and_rows_always_sum_to_one():
     itself = torch.eye(5).expand(1, 2, 3, 5, 5)
-    assert torch.equal(attribution.rollout([itself, itself])[0, 0], torch.eye(5))
+    assert torch.equal(demo.rollout([itself, itself])[0, 0], torch.eye(5))
     weights = [torch.randn(1, 2, 3, 5, 5, generator=LAB.generator(layer)).softmax(-1) for layer in range(3)]
-    rolled = attribution.rollout(weights)
+    rolled = demo.rollout(weights)
     torch.testing.assert_close(rolled.sum(-1), torch.ones(1, 2, 5))
     first, second = ((each.mean(2) + torch.eye(5)) / 2 for each in weights[:2])
-    torch.testing.assert_close(attribution.rollout(weights[:2]), second @ first)
+    torch.testing.assert_close(demo.rollout(weights[:2]), second @ first)
 
 
 def test_a_probe_reads_what_is_there_and_guesses_what_is_not():
     labels = torch.randint(4, (400,), generator=LAB.generator(1))
     states = F.one_hot(labels, 4).float() @ torch.randn(4, 8, generator=LAB.generator(2))
     noise = torch.randn(400, 8, generator=LAB.generator(3))
-    assert attribution.probe(states[:300], labels[:300], states[300:], labels[300:]) == 1
-    assert attribution.probe(noise[:300], labels[:300], noise[300:], labels[300:]) < 0.5
+    assert demo.probe(states[:300], labels[:300], states[300:], labels[300:]) == 1
+    assert demo.probe(noise[:300], labels[:300], noise[300:], labels[300:]) < 0.5
 
 
 def test_precision_counts_causes_among_the_two_largest_scores_whatever_their_sign():
