@@ -36,7 +36,13 @@ CHANGED = {
 }
 ROLES = ("·", "A", "B", "D")  # filler, A, B, distractor
 # opaque, so that the numbers find their contrast in both themes
-SHADES = [[0, "rgb(200,86,0)"], [0.5, "rgb(232,235,240)"], [1, "rgb(30,95,175)"]]
+SHADES = [
+    [0, "rgb(200,86,0)"],
+    [0.25, "rgb(240,190,150)"],
+    [0.5, "rgb(232,235,240)"],
+    [0.75, "rgb(160,190,225)"],
+    [1, "rgb(30,95,175)"],
+]
 ASK = Text(
     "Eight tokens; the answer is (A + B) mod 4, read at CLS, and the trained model is always right. Take the "
     "two tokens that CLS attends to most in the last layer (mean over heads). How many of these are A or B?",
@@ -252,7 +258,7 @@ def use_picture(result: "Result") -> Picture:
             Line(Text("read at CLS", "在 CLS 处读出"), at, cls, PURPLE),
             Line(Text("answer changes", "答案改变"), at, flips, ORANGE),
         ],
-        Axis(Text("whose value", "谁的值"), ticks=at.tolist(), tick_texts=names),
+        Axis(Text("whose value", "谁的值"), range=(-0.6, 4.1), ticks=at.tolist(), tick_texts=names),
         Axis(Text("share", "比例"), range=(0, 1.08)),
         [Guide(0.25, Text("chance", "瞎猜"))],
     )
