@@ -116,7 +116,7 @@ def score_picture(result: "Result") -> Picture:
     return Picture(
         "scores",
         Text(
-            f"The two largest scores are on {first} and {second}: {verdict.en}. "
+            f"The two scores largest in size are on {first} and {second}: {verdict.en}. "
             f"The model answers {result.named} ({said.en})",
             f"分数绝对值最大的两个是 {first} 和 {second}：{verdict.zh}。模型答 {result.named}（{said.zh}）",
         ),
