@@ -24,7 +24,7 @@ from language import Text
 EXTENDED, SEQUENCES, LEARNING_RATE = 8, 4, 3e-3  # the prediction's factor; sequences tested and per tuning step
 TOKENS, DIRECTIONS = 128, 8  # of the windowed stack whose gradient is measured
 STORED, QUERIES = powers_of_two(4, 512), 1024  # pairs to store; at least so many of them are asked for
-CROWDS = tuple(10**power for power in range(1, 7))
+CROWDS, LEADS = tuple(10**power for power in range(1, 7)), (4, 8, 16)  # leads that are always shown
 LENGTHS, WINDOWS = powers_of_two(1024, 1_048_576), (256, 1024, 4096)
 COMPARED = 300  # tokens of the comparison with masked attention; no multiple of a block
 POSITIONS, COST, REACH, RECALL = (("view", (name,)) for name in VIEWS)
@@ -83,7 +83,7 @@ class Recall:
     noise: list[Tensor]  # by m: (trial,) mean square of what the linear state adds to a value
     ranks: list[int]  # by m, of the linear state
     crowds: tuple[int, ...]
-    weights: Tensor  # (crowd,) weight of a match whose logit is β above all others
+    weights: dict[int, Tensor]  # by lead: (crowd,) weight of a match whose logit is that much above all others
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def recall_view(params: Params, lab: Lab) -> Recall:
         noise=[noise for _, noise, _ in found],
         ranks=[rank for _, _, rank in found],
         crowds=CROWDS,
-        weights=diluted(lab, params.scale),
+        weights={lead: diluted(lab, lead) for lead in sorted({*LEADS, params.scale})},
     )
 
 

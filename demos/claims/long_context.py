@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EPSILON = torch.finfo(torch.float32).eps
 BACK, TRAINED, ANSWERS = 3, 32, 8  # sequences that were tested
-LENIENT = Text("half of the accuracy is a lenient bound", "以一半正确率为宽松的界")
+LENIENT = Text("a half is a lenient bound", "0.5 是宽松的界")
 
 
 def claims(result: "Result") -> list[Claim]:
@@ -143,8 +143,8 @@ def of_reach(params: "Params", shown: "Reach") -> list[Claim]:
             "其中最远一个的梯度，与平均分到的相比",
         )
         one_path = Text(
-            f"one of {w}^{layers} paths ends there; more than an even share would need a preference for it",
-            f"{w}^{layers} 条路径里只有一条到那里；超过平均就得偏爱它",
+            f"one of ${w}^{layers}$ paths ends there; more than an even share would need a preference for it",
+            f"${w}^{layers}$ 条路径里只有一条到那里；超过平均就得偏爱它",
         )
         share = (last[seen - 1] / last[:seen].mean()).item()
         made.append(Claim("far_end_is_faint", faint, share, "<", 1.0, one_path))
@@ -173,12 +173,12 @@ def of_recall(params: "Params", shown: "Recall") -> list[Claim]:
     weight = 1 / (1 + 999_999 * math.exp(-beta))
     softmax = Text(
         rf"$1/(1+(n-1)e^{{-\Delta}})$; half needs $\ln(n-1)={gap:.1f}$; ± rounding in fp64",
-        rf"$1/(1+(n-1)e^{{-\Delta}})$；占一半要 $\ln(n-1)={gap:.1f}$；± 长求和的舍入误差",
+        rf"$1/(1+(n-1)e^{{-\Delta}})$；占一半要 $\ln(n-1)={gap:.1f}$；± fp64 的舍入误差",
     )
     return [
         Claim("noise_grows_with_pairs", power, trials.mean().item(), "=", (m - 1) / d, noise, spread + 1e-5),
         Claim("state_has_rank_d", rank, shown.ranks[at], "=", min(m, d), product),
-        Claim("match_is_diluted", crowd, shown.weights[-1].item(), "=", weight, softmax, 1e-9),
+        Claim("match_is_diluted", crowd, shown.weights[beta][-1].item(), "=", weight, softmax, 1e-9),
         *softmax_claims(params, shown.recalled["full"][at].item()),
     ]
 

@@ -1,6 +1,7 @@
 """The figures of `long_context`."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 BACK, TRAINED = 3, 32
 VIEWS = {
     "positions": Text("Positions", "位置"),
-    "cost": Text("Compute and memory", "计算和显存"),
-    "reach": Text("Reach of a window", "窗口的视野"),
-    "recall": Text("What is recalled", "能记住多少"),
+    "cost": Text("Cost", "代价"),
+    "reach": Text("Reach", "视野"),
+    "recall": Text("Recall", "记忆"),
 }
 FIXES = {
     "as_is": Text("as trained", "原样"),
@@ -39,18 +40,18 @@ DASHES = {"as_is": "dot", "window": "dash"}
 
 def pictures(result: "Result") -> list[Picture]:
     """One or two figures for the limit that is looked at."""
-    drawn = {"positions": of_positions, "cost": of_cost, "reach": of_reach, "recall": of_recall}
-    return drawn[result.params.view](result.params, result.shown)
+    drawn: dict[str, tuple[Callable[..., Picture], ...]] = {
+        "positions": (accuracy_picture, turns_picture),
+        "cost": (flops_picture, kept_picture),
+        "reach": (reach_picture,),
+        "recall": (recall_picture, dilution_picture),
+    }
+    return [draw(result.params, result.shown) for draw in drawn[result.params.view]]
 
 
 def far(accuracy: torch.Tensor) -> float:
     """Mean accuracy in the second half of the longer context."""
     return accuracy[(len(accuracy) + BACK) // 2 - BACK :].mean().item()
-
-
-def of_positions(params: "Params", shown: "Positions") -> list[Picture]:
-    """Accuracy by position, and the turns of every pair."""
-    return [accuracy_picture(params, shown), turns_picture(params, shown)]
 
 
 def accuracy_picture(params: "Params", shown: "Positions") -> Picture:
@@ -82,8 +83,8 @@ def accuracy_picture(params: "Params", shown: "Positions") -> Picture:
         Text(
             f"{after.en}, dividing all angles leaves {ends['interpolated']:.0%} right at {span.en}, "
             f"dividing only the slow pairs {ends['by_parts']:.0%}",
-            f"{after.zh}：{span.zh}，全部角度都除，正确率 {ends['interpolated']:.0%}；"
-            f"只除慢的坐标对，{ends['by_parts']:.0%}",
+            f"{after.zh}，{span.zh}：全部角度都除，正确率 {ends['interpolated']:.0%}；"
+            f"只除慢的坐标对，正确率 {ends['by_parts']:.0%}",
         ),
         Text(
             f"Accuracy at {span.en} after training on 32 tokens: {en}.",
@@ -127,11 +128,6 @@ def turns_picture(params: "Params", shown: "Positions") -> Picture:
     )
 
 
-def of_cost(params: "Params", shown: "Cost") -> list[Picture]:
-    """FLOPs and bytes by length."""
-    return [flops_picture(params, shown), kept_picture(params, shown)]
-
-
 def by_length(params: "Params", shown: "Cost", column: int, unit: Text) -> tuple[dict[str, int], dict[str, Any]]:
     """One column of the bills: its numbers at n, and the three methods as lines."""
     found = {name: rows[shown.lengths.index(params.length)][column] for name, rows in shown.bills.items()}
@@ -151,6 +147,8 @@ def flops_picture(params: "Params", shown: "Cost") -> Picture:
     less = Text(f"with a window of {w} it needs 1/{saved:.3g} of them", f"窗口 {w} 只要其中的 1/{saved:.3g}")
     if params.window >= params.length:
         less = Text(f"a window of {w} hides nothing and saves nothing", f"窗口 {w} 什么也没遮住，一点不省")
+    elif saved <= 1:
+        less = Text(f"a window of {w}, computed in blocks, needs as many", f"窗口 {w} 按块计算，也要这么多")
     return Picture(
         "flops",
         Text(
@@ -197,53 +195,51 @@ def short(count: float) -> str:
     return f"{count / 10**power:.2g} × 10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
+def percent(share: float) -> str:
+    """A share as a reader would say it: 48%, 12.5% or over 99.9%."""
+    return "> 99.9%" if 0.999 < share < 1 else f"{100 * share:.3g}%"
+
+
 def size(count: int) -> str:
     """Bytes in binary units."""
     power = min(3, int(math.log2(count)) // 10)
     return f"{count / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
 
 
-def of_reach(params: "Params", shown: "Reach") -> list[Picture]:
+def reach_picture(params: "Params", shown: "Reach") -> Picture:
     """Influence by distance, for one layer, half of them and all."""
     last, layers = shown.influence[-1], params.layers
     seen = int((last > 0).sum())
     fraction = f"{(last[0] / last[seen - 1]).item():,.0f}"
     colors = {1: GREY, (layers + 1) // 2: ORANGE} | {layers: BLUE}
+    names = {depth: Text(f"{depth} layers" if depth > 1 else "1 layer", f"{depth} 层") for depth in sorted(colors)}
     series = []
-    for depth in sorted(colors):
+    for depth, name in names.items():
         row = shown.influence[depth - 1]
         row = row[row > 0] / row[0]
-        name = Text(f"{depth} layers" if depth > 1 else "1 layer", f"{depth} 层")
         series.append(Line(name, torch.arange(len(row)), row, colors[depth], markers=True))
     title = Text(
-        f"The last of {layers} layers depends on {seen} tokens; on the farthest with 1/{fraction} of the gradient of "
-        "the token itself",
-        f"{layers} 层之后，输出依赖 {seen} 个 token；对最远那个的梯度只有对自身的 1/{fraction}",
+        f"After {names[layers].en} the output depends on {seen} tokens; the farthest has 1/{fraction} of the gradient "
+        "of the token itself",
+        f"{layers} 层之后，输出依赖 {seen} 个 token；最远那个的梯度是对自身的 1/{fraction}",
     )
     if seen == 1:
         title = Text("A window of 1 sees only itself, however many layers", "窗口为 1 时只看得见自己，多少层都一样")
-    return [
-        Picture(
-            "reach",
-            title,
-            Text(
-                f"Gradient by distance relative to the token itself, log scale; not zero for {seen} tokens, "
-                f"1/{fraction} at the farthest.",
-                f"各距离的梯度与自身之比（对数坐标）；{seen} 个 token 不为零，最远处为 1/{fraction}。",
-            ),
-            charts.lines(
-                series,
-                Axis(Text("tokens back", "往回多少个 token"), range=(-0.5, max(8.0, 1.25 * seen))),
-                Axis(Text("gradient, relative", "相对梯度"), log=True),
-                (Guide(layers * (params.sight - 1), same("L(w − 1)"), vertical=True),),
-            ),
-        )
-    ]
-
-
-def of_recall(params: "Params", shown: "Recall") -> list[Picture]:
-    """Recall by number of pairs, and the weight of one match in a crowd."""
-    return [recall_picture(params, shown), dilution_picture(params, shown)]
+    return Picture(
+        "reach",
+        title,
+        Text(
+            f"Gradient by distance relative to the token itself, log scale; not zero for {seen} tokens, "
+            f"1/{fraction} at the farthest.",
+            f"各距离的梯度与自身之比（对数坐标）；{seen} 个 token 不为零，最远处为 1/{fraction}。",
+        ),
+        charts.lines(
+            series,
+            Axis(Text("tokens back", "往回多少个 token"), range=(-0.5, max(8.0, 1.25 * seen))),
+            Axis(Text("gradient, relative", "相对梯度"), log=True),
+            (Guide(layers * (params.sight - 1), same("L(w − 1)"), vertical=True),),
+        ),
+    )
 
 
 def recall_picture(params: "Params", shown: "Recall") -> Picture:
@@ -251,13 +247,14 @@ def recall_picture(params: "Params", shown: "Recall") -> Picture:
     m, d = params.pairs, params.state
     full, window, linear = (shown.recalled[name][shown.stored.index(m)].item() for name in ("full", "window", "linear"))
     names = METHODS | {"window": Text(f"last {d // 2} pairs", f"最近 {d // 2} 对")}
+    kept, cached, found = (percent(share) for share in (linear, window, full))
     return Picture(
         "recall",
         Text(
-            f"Of {m} pairs a {d} × {d} state returns {linear:.0%}, a cache of the last {d // 2} {window:.0%}, "
-            f"softmax over all {full:.0%}",
-            f"{m} 对里，{d} × {d} 的状态取回 {linear:.0%}，只存最近 {d // 2} 对的缓存 {window:.0%}，"
-            f"对全部做 softmax {full:.0%}",
+            f"Of {m} pairs, a state of {d} × {d} returns {kept}; a cache as large, the last {d // 2} pairs, {cached}; "
+            f"softmax over all {found}",
+            f"{m} 对里，{d} × {d} 的状态取回 {kept}；同样大小的缓存只存最近 {d // 2} 对，取回 {cached}；"
+            f"对全部做 softmax 取回 {found}",
         ),
         Text(
             f"Share recalled by number of pairs; at {m}: full {full:.3f}, linear {linear:.3f}, cache {window:.3f}.",
@@ -277,21 +274,26 @@ def recall_picture(params: "Params", shown: "Recall") -> Picture:
 
 def dilution_picture(params: "Params", shown: "Recall") -> Picture:
     """The weight of one match among more and more tokens."""
-    first, thousand, million = (shown.weights[at].item() for at in (0, 2, -1))
+    first, thousand, million = (shown.weights[params.scale][at].item() for at in (0, 2, -1))
+    shades = zip((gap for gap in shown.weights if gap != params.scale), (GREY, ORANGE, GREEN), strict=False)
+    colors = dict(shades) | {params.scale: PURPLE}
     return Picture(
         "dilution",
         Text(
-            f"A match whose logit leads by {params.scale} gets {thousand:.1%} of the weight among 1,000 tokens, "
-            f"{million:.1%} among a million",
-            f"logit 领先 {params.scale} 的匹配，在 1,000 个 token 里分到 {thousand:.1%} 的权重，"
-            f"在 1,000,000 个里分到 {million:.1%}",
+            f"A match whose logit leads by {params.scale} gets {percent(thousand)} of the weight among 1,000 tokens, "
+            f"{percent(million)} among a million",
+            f"logit 领先 {params.scale} 的匹配，在 1,000 个 token 里分到 {percent(thousand)} 的权重，"
+            f"在 1,000,000 个里分到 {percent(million)}",
         ),
         Text(
             f"Weight of the match by number of tokens, from {first:.3g} at 10 to {million:.3g} at a million.",
             f"匹配的权重随 token 数的变化：10 个时 {first:.3g}，一百万个时 {million:.3g}。",
         ),
         charts.lines(
-            [Line(Text("weight", "权重"), shown.crowds, shown.weights, PURPLE, markers=True)],
+            [
+                Line(Text(f"lead {gap}", f"领先 {gap}"), shown.crowds, weights, colors[gap], markers=True)
+                for gap, weights in shown.weights.items()
+            ],
             Axis(Text("tokens n", "token 数 n"), log=True),
             Axis(Text("weight of the match", "匹配的权重"), range=(0, 1.05)),
         ),
