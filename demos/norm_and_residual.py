@@ -17,8 +17,7 @@ from demos.kit.stage import stage
 from language import Text
 
 WIRINGS = ("pre", "post", "no_skip", "no_norm", "zero")  # zero: no norm, but branches that start at 0
-EPSILON = 1e-5
-NETWORKS, TOKENS, DEEPEST = 8, 16, 12  # the untrained stacks
+EPSILON, NETWORKS, TOKENS, DEEPEST = 1e-5, 8, 16, 12  # of LayerNorm; the untrained stacks
 SYMBOLS, SENTENCE, BATCH, STEPS = 12, 6, 16, 150  # the task: reverse a sequence of 6 symbols
 SCALES = tuple(10 ** (power / 4) for power in range(-16, 17))  # of the token that goes through one LayerNorm
 
@@ -62,6 +61,7 @@ class Probe:
 
     outputs: Tensor  # (scale,) root mean square
     gradients: Tensor  # (scale,) size of the gradient with respect to the token
+    oracle: float  # largest difference of an output from PyTorch's own layer norm
     moved: float  # largest change of the output when the token is multiplied by 10 and 3 is added
     mismatch: float  # largest difference between autograd and the formula, relative to the gradient
     removed: float  # what is left of the gradient along 1 and along x̂, relative to its size
@@ -175,6 +175,7 @@ def probe(lab: Lab, seed: int) -> Probe:
     return Probe(
         outputs.detach().square().mean(-1).sqrt(),
         gradients.norm(dim=-1),
+        oracle=(outputs - F.layer_norm(inputs, (WIDTH,), eps=EPSILON)).abs().max().item(),
         moved=(normalise(10 * token + 3) - unit).abs().max().item(),
         mismatch=((gradient - formula).abs().max() / formula.abs().max()).item(),
         removed=(along / gradient.norm()).item(),

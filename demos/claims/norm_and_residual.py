@@ -71,6 +71,14 @@ def norm_claims(result: "Result") -> list[Claim]:
     """What LayerNorm does to its input and to the gradient."""
     probe = result.probe
     share = EPSILON / probe.spread**2  # how much of σ² is ε
+    defined = Text(
+        "One token at 33 scales: largest difference of LayerNorm from PyTorch's own",
+        "同一个 token 取 33 种尺度，LayerNorm 与 PyTorch 自带的最大差",
+    )
+    each = Text(
+        "mean and biased variance over each token's features; ± rounding",
+        "每个 token 对特征求均值和有偏方差；± 舍入误差",
+    )
     same_output = Text("LayerNorm returns the same for $x$ and $10x+3$", "对 $x$ 和 $10x+3$，LayerNorm 的输出相同")
     invariant = Text("invariant for ε = 0; ± half of ε/σ² times |x̂| < 4", "ε = 0 时严格不变；± ε/σ² 的一半乘以 |x̂| < 4")
     divided = Text("Input × 100: the gradient is divided by", "输入 × 100，梯度除以")
@@ -90,6 +98,7 @@ def norm_claims(result: "Result") -> list[Claim]:
     roof = probe.upstream / math.sqrt(EPSILON)
     ulps = 32 * ROUNDING
     return [
+        Claim("norm_is_layer_norm", defined, probe.oracle, "<=", 0.0, each, 4 * ulps),
         Claim("norm_ignores_scale_and_shift", same_output, probe.moved, "<=", 0.0, invariant, 2 * share + 4 * ulps),
         Claim("norm_divides_gradient", divided, ratio, "=", 100.0, jacobian, 100 * (share + ulps)),
         Claim("norm_jacobian_matches_autograd", formula, probe.mismatch, "<=", 0.0, rounding, ulps),
