@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from demos.long_context import Cost, Params, Positions, Reach, Recall, Result
 
 EPSILON = torch.finfo(torch.float32).eps
-BACK, TRAINED, ANSWERS = 3, 32, 8  # sequences that were tested
+TRAINED = 32  # positions
 LENIENT = Text("a half is a lenient bound", "0.5 是宽松的界")
 
 

@@ -197,7 +197,7 @@ def short(count: float) -> str:
 
 def percent(share: float) -> str:
     """A share as a reader would say it: 48%, 12.5% or over 99.9%."""
-    return "> 99.9%" if 0.999 < share < 1 else f"{100 * share:.3g}%"
+    return ">99.9%" if 0.999 < share < 1 else f"{100 * share:.3g}%"
 
 
 def size(count: int) -> str:
@@ -252,7 +252,7 @@ def recall_picture(params: "Params", shown: "Recall") -> Picture:
         "recall",
         Text(
             f"Of {m} pairs, a state of {d} × {d} returns {kept}; a cache as large, the last {d // 2} pairs, {cached}; "
-            f"softmax over all {found}",
+            f"softmax over all of them {found}",
             f"{m} 对里，{d} × {d} 的状态取回 {kept}；同样大小的缓存只存最近 {d // 2} 对，取回 {cached}；"
             f"对全部做 softmax 取回 {found}",
         ),

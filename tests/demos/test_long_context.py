@@ -85,6 +85,16 @@ def test_a_window_as_long_as_the_sequence_saves_nothing():
     assert demo.bill(LAB, "window", 1024, 4096, 64) == demo.bill(LAB, "full", 1024, 4096, 64)
 
 
+@pytest.mark.usefixtures("untrained")
+def test_a_window_half_as_long_as_the_sequence_saves_bytes_but_no_flops_in_blocks():
+    """Each block meets twice its length; the title says so and does not promise 1/1."""
+    (window, kept), (full, all_kept) = (demo.bill(LAB, name, 8192, 4096, 64) for name in ("window", "full"))
+    assert window == full
+    assert 2 * kept == all_kept
+    title = demo.pictures(demo.compute(Params(view="cost", length=8192), LAB))[0].title
+    assert "needs as many" in title.en
+
+
 def test_orthogonal_keys_come_back_exactly_up_to_d_and_not_beyond():
     """What the rank promises: d orthonormal keys read out without noise."""
     keys, values = torch.eye(8), torch.randn(8, 8, generator=LAB.generator(2))
@@ -117,6 +127,11 @@ def test_flat_logits_recall_little_even_from_everything():
 def test_a_match_is_diluted_as_the_softmax_says(gap: int):
     expected = torch.tensor([1 / (1 + (n - 1) * math.exp(-gap)) for n in demo.CROWDS], dtype=torch.float64)
     torch.testing.assert_close(demo.diluted(LAB, gap), expected)
+
+
+def test_dilution_is_shown_for_three_leads_and_for_the_chosen_one():
+    assert set(demo.recall_view(Params(view="recall", scale=32), LAB).weights) == {4, 8, 16, 32}
+    assert set(demo.recall_view(Params(view="recall"), LAB).weights) == {4, 8, 16}
 
 
 def test_the_lead_needed_for_half_the_weight_grows_by_6_9_per_factor_of_a_thousand():
