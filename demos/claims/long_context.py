@@ -129,8 +129,8 @@ def of_reach(params: "Params", shown: "Reach") -> list[Claim]:
     last, layers, w = shown.influence[-1], params.layers, params.sight
     seen, expected = int((last > 0).sum()), layers * (w - 1) + 1
     reach = Text(
-        f"Tokens whose gradient at the last output is not zero, {layers} layers with a window of {w}",
-        f"对最后一个输出梯度不为零的 token 数，{layers} 层，窗口 {w}",
+        f"Tokens whose gradient at the last output is not zero, with L = {layers} and w = {w}",
+        f"对最后一个输出梯度不为零的 token 数，L = {layers}，w = {w}",
     )
     back = Text(
         "each layer reaches w − 1 further back, so L(w − 1) + 1, not L·w",
