@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder  # whole files, the long browser journeys first
 
 .PHONY: help run serve test sweep check format bench bank clean
 
@@ -12,10 +13,10 @@ serve: .venv/run.stamp  ## start the production server: uvicorn, security header
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
 
 test: .venv/test.stamp  ## run every test, browser journeys included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 sweep: .venv/test.stamp  ## the long version: every demo at every edge of every knob
-	$(BIN)/python -m pytest -m sweep
+	$(BIN)/python -m pytest $(PARALLEL) -m sweep
 
 check: .venv/test.stamp  ## lint, format, types, and the bank
 	$(BIN)/ruff check .
