@@ -1,5 +1,7 @@
 """The model answer of a question, section by section, each shown when the learner asks for it."""
 
+import re
+
 import streamlit as st
 
 from components import memory, session
@@ -21,6 +23,20 @@ TRAPS = Text("Traps", "常见误区")
 FOLLOW_UPS = Text("What they ask next", "追问")
 SOURCES = Text("Sources", "出处")
 UNOPENED = Text("cited without a locator", "未标注章节")
+PARTS = {
+    "abstract": "摘要",
+    "appendix": "附录",
+    "theorem": "定理",
+    "lemma": "引理",
+    "algorithm": "算法",
+    "table": "表",
+    "figure": "图",
+    "row": "行",
+    "footnote": "脚注",
+    "description": "说明",
+    "overview": "概述",
+}
+PART = re.compile(rf"\b({'|'.join(PARTS)})s?\b", re.IGNORECASE)
 ALWAYS = "show_answers"
 
 
@@ -83,9 +99,16 @@ def _follow_ups(question: Question) -> None:
             st.markdown(say(item.answer))
 
 
+def _located(locator: str) -> str:
+    """Where in an English source, its parts called as the learner calls them."""
+    if session.language() == "en":
+        return locator
+    return PART.sub(lambda found: PARTS[found[0].lower().removesuffix("s")], locator)
+
+
 def _sources(sources: tuple[Source, ...]) -> None:
     lines = [f"### {session.say(SOURCES)}", ""]
     for source in sources:
-        place = f", {source.locator}" if source.locator else f" :gray[({session.say(UNOPENED)})]"
+        place = f", {_located(source.locator)}" if source.locator else f" :gray[({session.say(UNOPENED)})]"
         lines.append(f"- {source.authors}, [{source.title}]({source.url}), {source.year}{place}")
     st.markdown("\n".join(lines))

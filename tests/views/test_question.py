@@ -22,6 +22,14 @@ def test_the_answer_is_hidden_until_the_learner_asks_and_then_comes_in_two_steps
     assert "softmax-scaling show full" not in keys(page)
 
 
+def test_the_parts_of_an_english_source_have_chinese_names_in_the_chinese_view(visit: Visit):
+    page = visit("question", "zh", number="2")
+    for step in ("short", "full"):
+        page.button(key=f"query-key-projection show {step}").click().run()
+    assert "摘要" in words(page)
+    assert ", abstract" not in words(page)
+
+
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(question.number))
 def test_a_question_shows_all_its_sections_and_its_demo_in_both_languages(visit: Visit, store, question):
     with store() as kept:
