@@ -1,15 +1,11 @@
 """Viva: rehearse a Transformer interview. `streamlit run app.py` and `uvicorn app:app` serve the same app."""
 
-from pathlib import Path
-
 import streamlit as st
-
-ICON = Path(__file__).with_name("components") / "viva.svg"  # without it the browser asks the network for the page's
 
 if __name__ == "__main__":  # a visit: Streamlit runs this file for every page
     from components import shell
 
-    st.set_page_config(page_title="Viva", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title="Viva", layout="wide")
     shell.run()
 else:  # the server, started once
     from components import server

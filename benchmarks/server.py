@@ -22,7 +22,7 @@ from study.store import open_store
 ROOT = Path(__file__).resolve().parent.parent
 APPS = Path(__file__).resolve().parent / "apps"
 PATIENCE = 90.0  # seconds until a server must answer, and until its warm-up must be over
-QUIET = 2.0  # seconds with next to no processor time after which the warm-up counts as over
+QUIET = 5.0  # seconds with next to no processor time after which the warm-up, which pauses for 4, counts as over
 LOOPBACK = "127.0.0.1"
 _DIRECT = build_opener(ProxyHandler({}))
 

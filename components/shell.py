@@ -1,13 +1,19 @@
 """The frame around every screen: navigation, the language switch, and word of a store that cannot be used."""
 
+from pathlib import Path
+from urllib.parse import quote
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components import memory, places, session, warmup
 from language import LANGUAGES, Language, Text
 
 NAMES = {"en": "EN", "zh": "&#20013;&#25991;"}  # 中文: a label outside ASCII brings Streamlit's catalogue of emojis
 LANGUAGE = Text("Language", "语言")
+ICON = "data:image/svg+xml," + quote(Path(__file__).with_name("viva.svg").read_text(encoding="utf-8"))
 PAGES = {
     places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "home"),
     places.QUESTION: (Text("Question", "题目"), ":material/article:", "question"),
@@ -21,6 +27,7 @@ PAGES = {
 def run() -> None:
     """Draw the frame and the chosen screen in it."""
     warmup.start()
+    _show_icon()
     early = not memory.is_ready()
     session.start_language(None if early else memory.preference("language", ""), final=not early)
     pages = [
@@ -48,6 +55,17 @@ def _follow_up() -> None:
     """Draw the page again with the learner's progress and language, as soon as the store answers."""
     if memory.is_ready():
         st.rerun()
+
+
+def _show_icon() -> None:
+    """Put Viva's icon on the browser's tab; without one the browser asks the network for that of the page.
+
+    What `st.set_page_config(page_icon=…)` does, which imports numpy and Pillow on the way to the first page.
+    """
+    context, message = get_script_run_ctx(), ForwardMsg()
+    message.page_config_changed.favicon = ICON
+    if context is not None:
+        context.enqueue(message)
 
 
 def narrow(width: int, key: str) -> DeltaGenerator:

@@ -14,6 +14,7 @@ import threading
 import streamlit as st
 
 PATIENCE = 3.0  # seconds that the warm-up waits for the first page to be drawn, so as not to compete with it
+DELIVERY = 0.1  # seconds to get the page to the browser
 BREATH = 0.01  # seconds between two demos, for whoever waits
 SETTLING_IN = 4.0  # seconds before the demos that import PyTorch's compiler, a second of work that cannot be divided
 _frozen = {"modules": 0}
@@ -53,7 +54,7 @@ def _leave(thread: threading.Thread) -> None:
 
 def _warm_up() -> None:
     _drawn.wait(PATIENCE)
-    if _leaving.is_set():
+    if _leaving.wait(DELIVERY):
         return
     for name in ("study.store", "components.demo_panel"):  # the store first: the learner's progress waits for it
         importlib.import_module(name)

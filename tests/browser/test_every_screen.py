@@ -38,3 +38,12 @@ def test_no_screen_asks_anybody_else_for_anything(server: Server, visit: Visit):
         settled(page)
     assert len(asked) > len(SCREENS)
     assert [url for url in asked if not url.startswith((server.url(), "data:", "blob:"))] == []
+
+
+def test_the_tab_carries_our_icon_on_every_page(server: Server, visit: Visit):
+    page = visit(server)
+    for path in ("", "lab", "question"):
+        page.goto(server.url(path))
+        settled(page)
+        icons = page.locator("link[rel~=icon]").evaluate_all("links => links.map((link) => link.href)")
+        assert [icon.startswith("data:image/svg+xml,") for icon in icons] == [True]
