@@ -145,7 +145,7 @@ def _rows(ours: Target, floor: Target, peer: Target, own: float) -> list[Row]:
     key, base, dash_key = (median(target.keys) for target in targets)
     burst, base_burst, dash_burst = (median(target.bursts) for target in targets)
     slow = f"p95 {percentile(ours.keys, 0.95):.0f} against {percentile(floor.keys, 0.95):.0f} ms"
-    passed = min(STEPS, ours.positions - 1)
+    passed = min(STEPS + 1, ours.positions)
     of_drag = f"{states} of {passed} shown, {STEPS} mouse moves {STEP} ms apart"
     name = ours.name
     return [
