@@ -16,7 +16,7 @@ test: .venv/test.stamp  ## run every test, browser journeys included
 	$(BIN)/python -m pytest $(PARALLEL)
 
 sweep: .venv/test.stamp  ## the long version: every demo at every edge of every knob
-	$(BIN)/python -m pytest $(PARALLEL) -m sweep
+	$(BIN)/python -m pytest -n auto -m sweep
 
 check: .venv/test.stamp  ## lint, format, types, and the bank
 	$(BIN)/ruff check .
