@@ -6,6 +6,7 @@ from urllib.parse import quote
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.PageConfig_pb2 import PageConfig
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components import memory, places, session, warmup
@@ -64,6 +65,8 @@ def _show_icon() -> None:
     """
     context, message = get_script_run_ctx(), ForwardMsg()
     message.page_config_changed.favicon = ICON
+    message.page_config_changed.layout = PageConfig.LAYOUT_UNSET  # the rest stays as it is
+    message.page_config_changed.initial_sidebar_state = PageConfig.SIDEBAR_UNSET
     if context is not None:
         context.enqueue(message)
 

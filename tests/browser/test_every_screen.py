@@ -47,3 +47,4 @@ def test_the_tab_carries_our_icon_on_every_page(server: Server, visit: Visit):
         settled(page)
         icons = page.locator("link[rel~=icon]").evaluate_all("links => links.map((link) => link.href)")
         assert [icon.startswith("data:image/svg+xml,") for icon in icons] == [True]
+        assert page.get_by_test_id("stMainBlockContainer").bounding_box()["width"] > 1200  # type: ignore[index]
