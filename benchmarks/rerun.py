@@ -112,6 +112,8 @@ async def measure(demos: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     random.seed(0)
     with viva() as of_viva, minimal("floor") as of_floor, alone.process() as pool:
+        async with tab(of_viva.address) as first:
+            await first.load()  # begins the warm-up
         await of_viva.rest()
         for demo in demos:
             slider = await asyncio.wrap_future(pool.submit(alone.slider, demo))
