@@ -17,11 +17,10 @@ from demos.kit.stage import stage
 from language import Text
 
 SYMBOLS, SHARPNESS = 8, 2.0  # the texts: a Markov chain over 8 symbols
-WIDTH, HEADS = 32, 2
 LAYERS = {"one_open": ("causal", "none"), "no_shift": ("causal", "causal")}  # otherwise the same mask in both layers
 STEPS, BATCH, LEARNING_RATE = 300, 32, 3e-3
 TESTS, PROBES = 256, 16  # fresh texts that are scored, and those whose symbols are replaced one by one
-LONGEST, LENGTHS = 24, (1, 4, 12, 24)
+WIDTH, HEADS, LONGEST, LENGTHS = 32, 2, 24, (1, 4, 12, 24)
 Weights = dict[str, Tensor]
 
 

@@ -265,9 +265,7 @@ def right_option(result: Result) -> str:
 
 DEMO = Demo(
     title=Text("Cross-attention, read by read", "交叉注意力：一步一步地读"),
-    summary=Text(
-        "Train a tiny model to reverse digits, then tamper with what it reads.", "教小模型把数字倒过来，再动手脚。"
-    ),
+    summary=Text("Teach a model to reverse digits, then tamper with it.", "教小模型把数字倒过来，再动手脚。"),
     params=Params,
     compute=compute,
     pictures=pictures,

@@ -21,8 +21,7 @@ from language import Text
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 16)
 LONGEST, LONGEST_SENTENCE = 32, 44  # symbols generated, and at most until the end of the sentence
-BATCH, WINDOW, LEARNING_RATE = 15, 48, 8e-3
-STEPS = {"en": 300, "zh": 200}
+BATCH, WINDOW, LEARNING_RATE, STEPS = 15, 48, 8e-3, {"en": 300, "zh": 200}
 POOL = 4096  # prefixes the exact search may hold at one step
 DRAWS, ROWS = 4096, 4  # symbols drawn to check the frequencies, and continuations shown
 BEAMS, NEXT, STOP = ("view", ("search", "stop")), ("view", ("next",)), ("view", ("stop",))

@@ -17,8 +17,7 @@ from demos.kit.lab import Lab
 from demos.kit.stage import stage
 from language import Text
 
-SYMBOLS, LENGTH, MODEL = 8, 12, 32  # the two-target task: name the symbol 1 back and the symbol 2 back
-STEPS, BATCH, LEARNING_RATE = 300, 32, 2e-2
+SYMBOLS, LENGTH, MODEL, STEPS, BATCH, LEARNING_RATE = 8, 12, 32, 300, 32, 2e-2  # name the symbols 1 and 2 back
 Split = tuple[Tensor, Tensor, Tensor]
 
 

@@ -282,10 +282,7 @@ def right_option(result: Result) -> str:
 
 DEMO = Demo(
     title=Text("Explanations that can be checked", "能验证的解释"),
-    summary=Text(
-        "Train a Transformer whose true causes are known, then see which explanation finds them.",
-        "训练一个真实原因已知的 Transformer，再看哪种解释能找到它们。",
-    ),
+    summary=Text("The true causes are known: which explanation finds them?", "真实原因已知，哪种解释找得到？"),
     params=Params,
     compute=compute,
     pictures=pictures,

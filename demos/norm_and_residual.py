@@ -17,9 +17,8 @@ from demos.kit.stage import stage
 from language import Text
 
 WIRINGS = ("pre", "post", "no_skip", "no_norm", "zero")  # zero: no norm, but branches that start at 0
-EPSILON, NETWORKS, TOKENS, DEEPEST = 1e-5, 8, 16, 12  # of LayerNorm; the untrained stacks
-SYMBOLS, SENTENCE, BATCH, STEPS = 12, 6, 16, 150  # the task: reverse a sequence of 6 symbols
-SCALES = tuple(10 ** (power / 4) for power in range(-16, 17))  # of the token that goes through one LayerNorm
+NETWORKS, TOKENS, DEEPEST, SYMBOLS, SENTENCE, BATCH, STEPS = 8, 16, 12, 12, 6, 16, 150  # untrained; reversing 6
+EPSILON, SCALES = 1e-5, tuple(10 ** (power / 4) for power in range(-16, 17))  # of LayerNorm; of its one token
 
 
 @dataclass(frozen=True)

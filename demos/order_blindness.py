@@ -18,8 +18,7 @@ from demos.kit.lab import Lab
 from demos.kit.stage import stage
 from language import Text
 
-WIDTH, HIDDEN = 32, 64  # of a token, of the feed-forward network
-MOST_WORDS, TABLE_ROWS, MOST_ORDERS = 10, 8, 24
+WIDTH, HIDDEN, MOST_WORDS, TABLE_ROWS, MOST_ORDERS = 32, 64, 10, 8, 24  # HIDDEN: of the feed-forward network
 SYMBOLS, LENGTH = 12, 8  # of the order task: A is 0, B is 1, the rest is filling
 STEPS, PAIRS, LEARNING_RATE = 250, 48, 8e-3
 Layers = list[list[Tensor]]

@@ -19,8 +19,7 @@ from demos.kit.stage import stage
 from language import Text
 
 LENGTHS, WIDTHS = (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024), (16, 32, 64, 128, 256)
-REPEATS, COMPARED, GENERATED = 5, 64, 256
-ASKED = 64  # the prediction: n = d = 64
+REPEATS, COMPARED, GENERATED, ASKED = 5, 64, 256, 64  # ASKED: the prediction is about n = d = 64
 
 
 @dataclass(frozen=True)

@@ -291,10 +291,7 @@ DEMO = Demo(
         Preset(Text("Sennrich's toy: lowest", "Sennrich 的小例子：lowest"), Params(LOWEST, "lowest", merges=10)),
         Preset(Text("Ratio on hug", "hug 上的比值"), Params(HUG, "hugs bug mug", "ratio", 3, "inside")),
         Preset(Text("Raw Chinese", "不加空格的中文"), Params(CHINESE, "注意力编码器", merges=12)),
-        Preset(
-            Text("Chinese as in BERT", "像 BERT 那样切中文"),
-            Params(CHINESE, "注意力编码器", "frequency", 12, "inside", True),
-        ),
+        Preset(Text("As in BERT", "像 BERT 那样"), Params(CHINESE, "注意力编码器", "frequency", 12, "inside", True)),
         Preset(Text("Chinese as bytes", "中文按字节"), Params(CHINESE, "注意力编码器", merges=40, start="bytes")),
     ),
 )

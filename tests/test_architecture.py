@@ -97,7 +97,7 @@ def test_the_scheduler_has_one_importer(file: Path):
 
 @each_file()
 def test_no_file_and_no_function_is_too_long(file: Path):
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").split("\n")  # as an editor counts, the empty last one too
     assert len(lines) <= LONGEST_FILE
     functions = [node for node in ast.walk(tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
@@ -113,7 +113,7 @@ def test_a_module_is_named_after_what_it_holds(file: Path):
 @each_file(but=("tests", "benchmarks"))
 def test_no_markup_is_injected_and_nothing_is_unpickled(file: Path):
     names = {keyword.arg for call, _ in calls(file) for keyword in call.keywords}
-    assert names.isdisjoint({"unsafe_allow_html", "unsafe_allow_javascript"})
+    assert [name for name in names if name and name.startswith("unsafe")] == []
     assert tops(file).isdisjoint({"pickle", "marshal", "shelve", "dill"})
     assert "components.v1.html" not in file.read_text(encoding="utf-8")
 

@@ -33,8 +33,7 @@ METHODS = {
     "window": Text("window", "滑动窗口"),
     "linear": Text("linear", "线性注意力"),
 }
-COLORS = {"as_is": GREY, "interpolated": ORANGE, "by_parts": BLUE, "window": GREEN}
-COLORS |= {"full": GREY, "linear": ORANGE}
+COLORS = {"as_is": GREY, "interpolated": ORANGE, "by_parts": BLUE, "window": GREEN, "full": GREY, "linear": ORANGE}
 DASHES = {"as_is": "dot", "window": "dash"}
 
 
