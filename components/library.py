@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from study import bank, bank_copy
-from study.bank import Bank
+from study import bank_copy
+from study.question import FOLDER, Bank
 from study.queue import Card, cards
 
 
@@ -17,9 +17,9 @@ def _loaded(fingerprint: tuple[tuple[str, int, int], ...], folder: Path) -> tupl
 
 def questions() -> Bank:
     """The bank of this moment."""
-    return _loaded(bank.fingerprint(), bank.FOLDER)[0]
+    return _loaded(bank_copy.fingerprint(), FOLDER)[0]
 
 
 def all_cards() -> list[Card]:
     """Every card of the bank."""
-    return _loaded(bank.fingerprint(), bank.FOLDER)[1]
+    return _loaded(bank_copy.fingerprint(), FOLDER)[1]

@@ -1,9 +1,8 @@
 """The bank: every question file, loaded and checked, with the faults of broken files told by file, line and field."""
 
-import functools
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,40 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from language import LANGUAGES, Text
-from study.question import Question, Topic
+from study.question import FOLDER, Bank, Problem, Question, Topic
 
+QUESTION, TOPICS = TypeAdapter(Question), TypeAdapter(list[Topic])
 Fault = tuple[tuple[Any, ...], str]  # a place in a file, such as ("traps", 0, "why"), and what is wrong there
-FOLDER = Path(__file__).resolve().parent.parent / "questions"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A fault in a question file, with the place to mend it."""
-
-    file: str
-    line: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.field or 'file'}: {self.message}"
-
-
-@dataclass(frozen=True)
-class Bank:
-    """All usable questions by number, the topics in order, and what is wrong with the rest."""
-
-    questions: tuple[Question, ...]
-    topics: tuple[Topic, ...]
-    problems: tuple[Problem, ...]
-
-    def by_number(self, number: int) -> Question | None:
-        """The question with this number, or None."""
-        return self._numbers.get(number)
-
-    @functools.cached_property
-    def _numbers(self) -> dict[int, Question]:
-        return {question.number: question for question in self.questions}
 
 
 class DemoIndex(Protocol):
@@ -79,12 +48,6 @@ def load(folder: Path = FOLDER) -> Bank:
         numbers[question.number] = path.name
     ordered = sorted((question for question, _ in questions.values()), key=lambda question: question.number)
     return Bank(tuple(ordered), tuple(topics), tuple(problems))
-
-
-def fingerprint(folder: Path = FOLDER) -> tuple[tuple[str, int, int], ...]:
-    """Changes when a file of the bank changes: name, modification time in ns, and size of each."""
-    stats = ((path.name, path.stat()) for path in sorted(folder.glob("*.yaml")))
-    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
 def link_problems(bank: Bank, demos: DemoIndex, folder: Path = FOLDER) -> list[Problem]:
@@ -141,15 +104,15 @@ def texts(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
         return [(place, value)]
     if isinstance(value, tuple):
         return [found for index, item in enumerate(value) for found in texts(item, (*place, index))]
-    if hasattr(value, "model_fields_set"):
-        names = type(value).model_fields
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
         return [found for name in names for found in texts(getattr(value, name), (*place, name))]
     return []
 
 
 def _read_topics(path: Path, problems: list[Problem]) -> list[Topic]:
     try:
-        return TypeAdapter(list[Topic]).validate_python(_parse(path))
+        return TOPICS.validate_python(_parse(path))
     except ValidationError as error:
         problems += _schema_problems(path, error)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -159,7 +122,7 @@ def _read_topics(path: Path, problems: list[Problem]) -> list[Topic]:
 
 def _read_question(path: Path, topics: set[str], problems: list[Problem]) -> Question | None:
     try:
-        question = Question.model_validate(_parse(path))
+        question = QUESTION.validate_python(_parse(path))
     except ValidationError as error:
         problems += _schema_problems(path, error)
         return None
@@ -180,7 +143,10 @@ def _schema_problems(path: Path, error: ValidationError) -> list[Problem]:
         inside = (place for place in places if place != fault["loc"])
         return fault["type"] == "too_short" and any(place[: len(fault["loc"])] == fault["loc"] for place in inside)
 
-    return [_problem(path, fault["loc"], fault["msg"]) for fault in faults if not is_echo(fault)]
+    words = {"unexpected_keyword_argument": "there is no such field"}
+    return [
+        _problem(path, fault["loc"], words.get(fault["type"], fault["msg"])) for fault in faults if not is_echo(fault)
+    ]
 
 
 def _content_faults(question: Question, path: Path, topics: set[str]) -> Iterable[Fault]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from study import bank_copy
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("app.py", "language.py", "study", "demos", "components", "views", "questions", "tests",
            "benchmarks")  # fmt: skip
@@ -149,12 +151,14 @@ warmup._warm_up = lambda: None
 page = AppTest.from_file("app.py", default_timeout=60).run()
 assert not page.exception, page.exception
 assert page.title[0].value
-print(sorted({name.split(".")[0] for name in sys.modules} & {"torch", "demos"}))
+print(sorted({name.split(".")[0] for name in sys.modules} & {"torch", "demos", "pydantic", "yaml"}))
 """
 
 
-def test_the_first_page_waits_for_no_demo_and_not_for_torch(tmp_path, monkeypatch):
-    monkeypatch.setenv("VIVA_DATA_DIR", str(tmp_path))
+def test_the_first_page_waits_for_no_demo_not_for_torch_and_not_for_what_parses_the_bank(tmp_path, monkeypatch):
+    for folder in ("VIVA_DATA_DIR", "VIVA_CACHE_DIR"):
+        monkeypatch.setenv(folder, str(tmp_path))
+    bank_copy.load()  # the copy that the start before this one made
     done = subprocess.run([sys.executable, "-c", FIRST_PAGE], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"

@@ -11,8 +11,7 @@ import pytest
 from demos.kit import catalogue
 from questions.__main__ import Demos
 from study import bank
-from study.bank import Bank
-from study.question import Question, Source
+from study.question import Bank, Question, Source
 from tests import question_ids
 
 BANK = bank.load()

@@ -8,8 +8,7 @@ from components import library, memory, session
 from components.places import QUESTION, REVIEW
 from language import Text
 from study import queue
-from study.bank import Bank
-from study.question import Question, Topic
+from study.question import Bank, Question, Topic
 
 TITLE = Text("Thirty-five questions to say out loud", "三十五问，开口来答")
 LEAD = Text(

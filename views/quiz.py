@@ -9,8 +9,7 @@ from components.places import QUESTION, QUESTIONS, REVIEW
 from components.session import QuizRun
 from components.shell import narrow
 from language import Text
-from study.bank import Bank
-from study.question import Choice, Question
+from study.question import Bank, Choice, Question
 from study.queue import choice_card
 
 TITLE = Text("Quiz", "测验")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from study import bank, bank_copy
-from study.bank import Bank
+from study.question import Bank
 from tests.study.question_file import QUESTION, TOPICS
 
 

@@ -23,7 +23,7 @@ def question(number: int, level: Level = "core", id: str | None = None) -> Quest
     points = [KeyPoint(id=f"p{n}", text=same("point"), core=n == 0) for n in range(4)]
     wrong = Option(text=same("No"), why=same("because not"))
     right = Option(text=same("Yes"), why=same("so"), right=True)
-    return Question.model_construct(
+    return Question(
         id=id or f"q{number}",
         number=number,
         topic="attention",
@@ -35,6 +35,10 @@ def question(number: int, level: Level = "core", id: str | None = None) -> Quest
         sources=(Source(id="s", authors="A", title="T", year=2017, url="https://example.org", supports=("p0",)),),
         recall=(Recall(id="scale", ask=same("Ask"), answer=same("Answer")),),
         choices=(Choice(id="scale", ask=same("Which?"), options=(wrong, right)),),
+        answer=same("Answer"),
+        traps=(),
+        follow_ups=(),
+        demos=(),
     )
 
 
