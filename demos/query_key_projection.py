@@ -1,7 +1,7 @@
 """Why queries and keys have projections of their own: what a shared one makes impossible."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -111,6 +111,7 @@ def train(
     lab: Lab, projection: str, layout: str, tokens: int, key_width: int, mask_self: bool, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Learn to attend to the previous token; keep the scores and the loss of every step."""
+    lab = replace(lab, device=torch.device("cpu"))  # the same curves on every device
     weights = [part.clone().requires_grad_() for part in draw_weights(lab, projection, tokens, key_width, seed)]
     optimiser = torch.optim.Adam(weights, lr=0.1)
     history, losses = [], []
@@ -124,7 +125,7 @@ def train(
         optimiser.step()
         history.append(scores.detach())
         losses.append(loss.detach())
-    return torch.stack(history).cpu(), torch.stack(losses).cpu()  # (step, query, key), (step,)
+    return torch.stack(history), torch.stack(losses)  # (step, query, key), (step,)
 
 
 def best_on_ring(tokens: int) -> Tensor:

@@ -212,6 +212,15 @@ def test_a_gpu_shows_what_the_cpu_shows(name: str, demo: Demo):
         assert differences(here, there) == [], (name, params)
 
 
+@pytest.mark.gpu
+@SHORT_OF_A_GPU
+def test_every_claim_holds_on_a_gpu_in_every_state(name: str, demo: Demo):
+    lab = Lab(torch.device(ACCELERATORS[0]))
+    for params in look(name).states():
+        outcome = runner.run(demo, params, lab)
+        assert [claim for claim in outcome.claims if not claim.holds] == [], params
+
+
 def test_the_comparison_of_devices_notices_a_difference():
     demo = catalogue.load("softmax_scaling")
     small, large = (runner.run(demo, demo.params(key_width=width), Lab(CPU)) for width in (64, 128))
