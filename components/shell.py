@@ -43,7 +43,8 @@ def run() -> None:
         st.rerun()
     _language_switch()
     fault = st.container()
-    page.run()
+    with warmup.held_back():
+        page.run()
     warmup.page_drawn()
     if early:
         _follow_up()

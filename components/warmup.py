@@ -10,6 +10,8 @@ import gc
 import importlib
 import sys
 import threading
+import time
+from collections.abc import Iterator
 
 import streamlit as st
 
@@ -17,7 +19,9 @@ PATIENCE = 3.0  # seconds that the warm-up waits for the first page to be drawn,
 DELIVERY = 0.1  # seconds to get the page to the browser
 BREATH = 0.01  # seconds between two demos, for whoever waits
 SETTLING_IN = 4.0  # seconds before the demos that import PyTorch's compiler, a second of work that cannot be divided
+TRUCE = 2.0  # seconds that a running page holds the warm-up back at most; a training may run for longer
 _frozen = {"modules": 0}
+_runs: list[float] = []  # when each page that runs now began
 _drawn, _leaving = threading.Event(), threading.Event()
 
 
@@ -37,6 +41,17 @@ def page_drawn() -> None:
     _drawn.set()
 
 
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """No next step of the warm-up begins while a page runs in here: the two would share one interpreter."""
+    began = time.monotonic()
+    _runs.append(began)
+    try:
+        yield
+    finally:
+        _runs.remove(began)
+
+
 def freeze_imports() -> None:
     """Take what was imported since the last time out of garbage collection; next to free when nothing was."""
     if len(sys.modules) > _frozen["modules"]:
@@ -50,6 +65,14 @@ def _leave(thread: threading.Thread) -> None:
     _leaving.set()
     _drawn.set()
     thread.join()
+
+
+def _breathe() -> bool:
+    """Let pages run first; whether to leave."""
+    while not _leaving.wait(BREATH):
+        if not any(time.monotonic() - began < TRUCE for began in list(_runs)):
+            return False
+    return True
 
 
 def _warm_up() -> None:
@@ -67,7 +90,7 @@ def _warm_up() -> None:
         for name in sorted(names):
             with contextlib.suppress(catalogue.DemoFileError):  # the page that needs the demo says what is wrong
                 runner.rehearse(catalogue.load(name))
-            if _leaving.wait(BREATH):
+            if _breathe():
                 return
         freeze_imports()
         if _leaving.wait(pause):

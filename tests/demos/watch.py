@@ -188,7 +188,7 @@ def same_drawing(one: Picture, two: Picture) -> bool:
 
 
 def arrays(picture: Picture) -> dict[str, list[np.ndarray]]:
-    """The numbers a figure draws, trace by trace, by where they stand in the trace: x, y, z …"""
+    """The numbers a figure draws, trace by trace, by where they stand in the trace (x, y, z and so on)."""
     found: dict[str, list[np.ndarray]] = {}
     for trace in picture.figure["data"]:
         for axis, value in trace.items():
