@@ -22,8 +22,8 @@ function plotly(url) {
   return scripts[url];
 }
 
-function theme(graph) {
-  const style = getComputedStyle(graph);
+function theme(board) {
+  const style = getComputedStyle(board);
   const value = (name) => style.getPropertyValue(`--st-${name}`).trim();
   const axis = { gridcolor: value("border-color"), zerolinecolor: value("border-color"), automargin: true };
   const font = { color: value("text-color"), family: value("font"), size: 13 };
@@ -40,7 +40,7 @@ async function draw(cell) {
     while (cell.wanted && cell.isConnected) {
       const { wanted } = cell;
       cell.wanted = null;
-      const layout = { ...wanted.layout, template: theme(graph), autosize: true };
+      const layout = { ...wanted.layout, template: cell.board.theme, autosize: true };
       const whole = JSON.stringify({ ...wanted, layout });
       if (cell.drawn === whole) continue;
       label(cell, wanted);
@@ -108,6 +108,7 @@ function end(cell) {
 
 function show(board, figures) {
   [...board.children].filter(({ figure }) => figures.every(({ id }) => id !== figure)).forEach(end);
+  board.theme = theme(board);
   return figures.map((wanted, place) => {
     const cell = [...board.children].find(({ figure }) => figure === wanted.id) ?? make(wanted.id, board);
     if (board.children[place] !== cell) board.insertBefore(cell, board.children[place] ?? null);

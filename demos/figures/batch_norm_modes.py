@@ -12,7 +12,7 @@ from language import Text
 if TYPE_CHECKING:
     from demos.batch_norm_modes import Result
 
-POINTS = 400
+POINTS = 150
 BINS = 49
 
 

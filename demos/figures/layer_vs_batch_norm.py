@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from demos.layer_vs_batch_norm import Result
 
 NAMES = {"layer": "LayerNorm", "batch": "BatchNorm", "rms": "RMSNorm"}
-POINTS = 400
+POINTS = 150  # each costs the browser time while a slider moves
 
 
 def pictures(result: "Result") -> list[Picture]:

@@ -63,8 +63,10 @@ def similarity_picture(result: "Result") -> Picture:
     distance = torch.arange(len(curve))
     series = [Line(Text("similarity", "相似度"), distance, curve)]
     if count:
-        marked = torch.where(rising, curve, torch.nan)
-        series.append(Line(Text("higher than one step before", "比前一步高"), distance, marked, ORANGE, markers=True))
+        ends = rising.nonzero() + torch.tensor([-1, 0])  # (rise, 2)
+        gap = torch.full((count, 1), torch.nan)
+        across, up = (torch.hstack([values[ends], gap]).flatten() for values in (distance.float(), curve))
+        series.append(Line(Text("rising", "回升"), across, up, ORANGE))
     finding = (
         Text(
             f"Similarity rises at {count} of {steps} steps: nearer is not always more similar",
@@ -79,7 +81,6 @@ def similarity_picture(result: "Result") -> Picture:
     here = curve[offset].item()
     axes = Axis(Text("offset k", "偏移 k")), Axis(Text("PE_p · PE_p+k, over d/2", "PE_p · PE_p+k，除以 d/2"))
     figure = charts.lines(series, *axes, [Guide(offset, f"k = {offset}", vertical=True)])
-    figure["data"][-1]["marker"] = {"size": 4}
     return Picture(
         "similarity",
         finding,

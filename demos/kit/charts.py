@@ -111,16 +111,15 @@ def bars(
 
 
 def histogram(values: Numbers, name: Label, x: Axis, color: str = BLUE, bins: int = 61) -> dict[str, Any]:
-    """The density of `values` with the standard normal curve over it."""
+    """The density of `values` as one filled outline, quicker to draw than a bar each, and the standard normal curve."""
     sample = numbers(values).ravel()
     reach = max(4.0, 4 * float(sample.std()))
     density, edges = np.histogram(sample, bins=bins, range=(-reach, reach), density=True)
     fine = np.linspace(-reach, reach, 241)
-    figure = bars([Line(name, (edges[1:] + edges[:-1]) / 2, density, color)], x, Axis(DENSITY), touching=True)
     normal = Line("N(0, 1)", fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), GREY)
-    figure["data"] += lines([normal], x, Axis())["data"]
-    figure["layout"]["showlegend"] = True
-    figure["layout"]["margin"]["t"] = 36
+    figure = lines([Line(name, (edges[1:] + edges[:-1]) / 2, density, color), normal], x, Axis(DENSITY))
+    outline = {"shape": "hvh", "width": 0}
+    figure["data"][0] |= {"line": outline, "fill": "tozeroy", "fillcolor": color, "opacity": 0.85}
     return figure
 
 
