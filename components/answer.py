@@ -5,7 +5,7 @@ import re
 import streamlit as st
 
 from components import memory, session
-from language import Text
+from language import Language, Text
 from study.question import Question, Source
 
 THINK = Text(
@@ -23,7 +23,17 @@ TRAPS = Text("Traps", "常见误区")
 FOLLOW_UPS = Text("What they ask next", "追问")
 SOURCES = Text("Sources", "出处")
 UNOPENED = Text("cited without a locator", "未标注章节")
-PARTS = {
+PARTS = {  # what a locator may say outside `code` and "headings"; a longer phrase before the words in it
+    "training algorithm": "训练算法",
+    "parameter counts": "参数量",
+    "reference code": "参考代码",
+    "boolean masks": "布尔掩码",
+    "authors' post": "作者博文",
+    "public copies": "公开副本",
+    "test-time scaling": "测试时缩放",
+    "word alignment": "词对齐",
+    "whole file": "全文",
+    "total norm": "总范数",
     "abstract": "摘要",
     "appendix": "附录",
     "theorem": "定理",
@@ -32,11 +42,23 @@ PARTS = {
     "table": "表",
     "figure": "图",
     "row": "行",
+    "bullet": "要点",
+    "step": "步",
+    "section": "小节",
+    "opening": "开头",
+    "pattern": "模式",
+    "challenge": "挑战",
+    "parameter": "参数",
     "footnote": "脚注",
+    "note": "说明",
+    "warning": "警告",
+    "summary": "小结",
+    "example": "示例",
     "description": "说明",
     "overview": "概述",
+    "and": "与",
 }
-PART = re.compile(rf"\b({'|'.join(PARTS)})s?\b", re.IGNORECASE)
+PART = re.compile(rf"`[^`]*`|\"[^\"]*\"|\b({'|'.join(PARTS)})s?\b", re.IGNORECASE)
 ALWAYS = "show_answers"
 
 
@@ -99,16 +121,20 @@ def _follow_ups(question: Question) -> None:
             st.markdown(say(item.answer))
 
 
-def _located(locator: str) -> str:
-    """Where in an English source, its parts called as the learner calls them."""
-    if session.language() == "en":
+def located(locator: str, language: Language) -> str:
+    """Where in an English source, its parts called as the learner calls them; code and headings stay as they are."""
+    if language == "en":
         return locator
-    return PART.sub(lambda found: PARTS[found[0].lower().removesuffix("s")], locator)
+    return PART.sub(lambda found: PARTS[found[1].lower()] if found[1] else found[0], locator)
 
 
 def _sources(sources: tuple[Source, ...]) -> None:
     lines = [f"### {session.say(SOURCES)}", ""]
     for source in sources:
-        place = f", {_located(source.locator)}" if source.locator else f" :gray[({session.say(UNOPENED)})]"
+        place = (
+            f", {located(source.locator, session.language())}"
+            if source.locator
+            else f" :gray[({session.say(UNOPENED)})]"
+        )
         lines.append(f"- {source.authors}, [{source.title}]({source.url}), {source.year}{place}")
     st.markdown("\n".join(lines))
