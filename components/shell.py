@@ -14,6 +14,7 @@ from language import LANGUAGES, Language, Text
 
 NAMES = {"en": "EN", "zh": "&#20013;&#25991;"}  # 中文: a label outside ASCII brings Streamlit's catalogue of emojis
 LANGUAGE = Text("Language", "语言")
+STYLE = Path(__file__).with_name("viva.css")
 ICON = "data:image/svg+xml," + quote(Path(__file__).with_name("viva.svg").read_text(encoding="utf-8"))
 PAGES = {
     places.QUESTIONS: (Text("Questions", "题库"), ":material/menu_book:", "home"),
@@ -29,6 +30,7 @@ def run() -> None:
     """Draw the frame and the chosen screen in it."""
     warmup.start()
     _show_icon()
+    st.html(STYLE)
     early = not memory.is_ready()
     session.start_language(None if early else memory.preference("language", ""), final=not early)
     pages = [

@@ -1,6 +1,7 @@
 """What holds on every screen: it fits a phone, stays on this machine, and can be used without seeing it."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.flaws import nameless, sticking_out
 from tests.browser.screen import Visit, settled
@@ -27,6 +28,15 @@ def test_a_screen_fits_a_phone_and_everything_on_it_has_a_name(
     page = visit(server, SCREENS[screen], language=language, width=PHONE)
     assert sticking_out(page) == []
     assert nameless(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_axe_finds_nothing_serious(server: Server, visit: Visit, screen: str, theme: str):
+    page = visit(server, SCREENS[screen], theme=theme)
+    found = Axe().run(page).response["violations"]
+    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in serious] == []
 
 
 def test_no_screen_asks_anybody_else_for_anything(server: Server, visit: Visit):
