@@ -76,15 +76,15 @@ class Result:
     widths: tuple[int, ...] = WIDTHS
 
 
-def draw(params: Params, lab: Lab) -> tuple[Tensor, Tensor, Tensor]:
+@stage(keep=4)
+def draw(lab: Lab, keys: int, correlation: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Unit-variance queries and keys for a batch of sequences, and what a loss would ask of each weight."""
-    generator = lab.generator(params.seed)
-    shape = (QUERIES // params.keys, params.keys, WIDTHS[-1])
+    generator = lab.generator(seed)
+    shape = (QUERIES // keys, keys, WIDTHS[-1])
     query = lab.normal(*shape, generator=generator)  # (sequence, query, width)
     noise = lab.normal(*shape, generator=generator)  # (sequence, key, width)
-    rho = params.correlation  # key i agrees with query i this much
-    key = rho * query + math.sqrt(1 - rho**2) * noise  # (sequence, key, width)
-    readout = lab.normal(*shape[:2], params.keys, generator=generator)  # (sequence, query, key): ∂L/∂weights
+    key = correlation * query + math.sqrt(1 - correlation**2) * noise  # key i agrees with query i this much
+    readout = lab.normal(*shape[:2], keys, generator=generator)  # (sequence, query, key): ∂L/∂weights
     return query, key, readout
 
 
@@ -103,34 +103,41 @@ def score_gradient(weights: Tensor, readout: Tensor) -> Tensor:
     return weights * (readout - (weights * readout).sum(-1, keepdim=True))
 
 
+def spectral_norms(weights: Tensor) -> Tensor:
+    """The largest eigenvalue of each query's Jacobian diag(p) - p pᵀ, which is symmetric, positive semidefinite."""
+    # on the CPU, because Apple's GPU finds no eigenvalues; in double, because fp32 fails on some saturated weights
+    p = weights.cpu().double()  # (query, key)
+    jacobian = torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)  # (query, key, key)
+    return torch.linalg.eigvalsh(jacobian)[:, -1]  # (query,)
+
+
 @stage(keep=8)
-def sweep(lab: Lab, keys: int, correlation: float, seed: int, scaled: bool) -> Sweep:
-    """Repeat the experiment at every width by keeping only the first d_k components."""
-    query, key, readout = draw(Params(keys=keys, correlation=correlation, seed=seed), lab)
-    rows = []
+def sweeps(lab: Lab, keys: int, correlation: float, seed: int) -> tuple[Sweep, Sweep]:
+    """Repeat the experiment at every width by keeping only the first d_k components: not scaled, and ÷ √d_k."""
+    query, key, readout = draw(lab, keys, correlation, seed)
+    raw, scaled = [], []
     for width in WIDTHS:
-        scale = 1 / math.sqrt(width) if scaled else 1.0
         q, k = query[..., :width], key[..., :width]
-        weights = (q @ k.mT * scale).softmax(-1)  # (sequence, query, key)
-        gradient = score_gradient(weights, readout) @ k * scale  # (sequence, query, width): ∂L/∂q
-        size = gradient.norm(dim=-1).flatten()  # (query,)
-        dead = (weights.amax(-1) > DEAD).float().mean()
-        rows.append(torch.stack([mean_entropy(weights), dead, size.mean(), size.median()]))
-    return Sweep(*torch.stack(rows, dim=1).cpu())
+        scores = q @ k.mT  # (sequence, query, key)
+        for rows, scale in ((raw, 1.0), (scaled, 1 / math.sqrt(width))):
+            weights = (scores * scale).softmax(-1)  # (sequence, query, key)
+            gradient = scale * score_gradient(weights, readout) @ k  # (sequence, query, width): ∂L/∂q
+            size = gradient.norm(dim=-1).flatten()  # (query,)
+            dead = (weights.amax(-1) > DEAD).float().mean()
+            rows.append(torch.stack([mean_entropy(weights), dead, size.mean(), size.median()]))
+    return Sweep(*torch.stack(raw, dim=1).cpu()), Sweep(*torch.stack(scaled, dim=1).cpu())
 
 
 def compute(params: Params, lab: Lab) -> Result:
     """Scores q·k, divided as the learner chose, through softmax."""
-    width = params.key_width
-    query, key, _ = draw(params, lab)
+    width, inputs = params.key_width, (params.keys, params.correlation, params.seed)
+    query, key, _ = draw(lab, *inputs)
     raw_scores = query[..., :width] @ key[..., :width].mT  # (sequence, query, key)
     scores = raw_scores / divisor(params, width)
     weights = scores.softmax(-1)
 
     matched = raw_scores.diagonal(dim1=-2, dim2=-1) / math.sqrt(width)  # (sequence, query)
-    few = weights[0, :8]  # (query, key)
-    jacobian = torch.diag_embed(few) - few.unsqueeze(-1) * few.unsqueeze(-2)  # (query, key, key)
-    inputs = (params.keys, params.correlation, params.seed)
+    raw, scaled = sweeps(lab, *inputs)
     return Result(
         params,
         raw_scores.flatten(0, 1),
@@ -138,9 +145,9 @@ def compute(params: Params, lab: Lab) -> Result:
         weights.flatten(0, 1),
         matched.flatten(),
         jacobian_entry=(weights * (1 - weights)).max().item(),
-        jacobian_norm=torch.linalg.matrix_norm(jacobian, ord=2).max().item(),
-        raw=sweep(lab, *inputs, scaled=False),
-        scaled=sweep(lab, *inputs, scaled=True),
+        jacobian_norm=spectral_norms(weights[0, :8]).max().item(),
+        raw=raw,
+        scaled=scaled,
     )
 
 
