@@ -1,7 +1,7 @@
 """What a sequence costs a Transformer layer and a recurrent one: operations, and how many must wait for one another."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from demos.claims.sequence_cost import claims
 from demos.figures.sequence_cost import pictures
 from demos.kit.contract import Demo, Prediction, Preset
-from demos.kit.counting import count
+from demos.kit.counting import Count, count
 from demos.kit.knobs import Spaced, Switch
 from demos.kit.lab import Lab
 from demos.kit.measured import Measured, measure
@@ -19,7 +19,7 @@ from demos.kit.stage import stage
 from language import Text
 
 LENGTHS, WIDTHS = (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024), (16, 32, 64, 128, 256)
-REPEATS, COMPARED, GENERATED, ASKED = 5, 64, 256, 64  # ASKED: the prediction is about n = d = 64
+REPEATS, COMPARED, GENERATED, ASKED = 5, 16, 256, 64  # ASKED: the prediction is about n = d = 64
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def lstm(x: Tensor, from_input: Tensor, from_state: Tensor) -> Tensor:
 def gru(x: Tensor, from_input: Tensor, from_state: Tensor) -> Tensor:
     """Three gates."""
     state, states = x.new_zeros(1, len(from_state)), []
-    for entering in (x @ from_input).split(1):
-        reset_in, update_in, new_in = entering.chunk(3, -1)  # (1, feature) each
-        reset, update, new = (state @ from_state).chunk(3, -1)
+    entering = [each.split(1) for each in (x @ from_input).chunk(3, -1)]
+    for reset_in, update_in, new_in in zip(*entering, strict=True):
+        reset, update, new = (state @ from_state).chunk(3, -1)  # (1, feature) each
         keep = (update_in + update).sigmoid()
         state = (new_in + (reset_in + reset).sigmoid() * new).tanh().lerp(state, keep)  # keep = 1: the old state
         states.append(state)
@@ -135,11 +135,12 @@ def next_token(x: Tensor, cache: Cache, weights: list[Tensor]) -> Tensor:
     return attention_core(query, cache.keys, cache.values) @ weights[3]  # (1, feature)
 
 
-def generate(x: Tensor, length: int, weights: list[Tensor]) -> None:
+def generate(x: Tensor, length: int, weights: list[Tensor]) -> Iterator[Tensor]:
     """`length` tokens, each made from the one before it."""
     cache = Cache(x[:0], x[:0])
     for _ in range(length):
         x = next_token(x, cache, weights)
+        yield x  # (1, feature)
 
 
 def draw(lab: Lab, length: int, width: int) -> tuple[Tensor, Callable[..., Tensor]]:
@@ -184,15 +185,17 @@ def count_flops(lab: Lab, length: int, width: int) -> dict[str, int]:
 
 
 @stage(keep=32)
-def count_chains(lab: Lab, length: int) -> dict[str, int]:
-    """The longest chain of operations that wait for one another; it does not depend on the width."""
-    x, matrix = draw(lab, length, WIDTHS[0])
+def count_chains(lab: Lab, lengths: tuple[int, ...]) -> dict[str, list[int]]:
+    """The longest chain of operations that wait for one another, by length; it does not depend on the width."""
+    x, matrix = draw(lab, lengths[-1], WIDTHS[0])
     weights = [matrix(WIDTHS[0], WIDTHS[0]) for _ in range(4)]
+    with torch.no_grad(), Count() as counter:
+        generated = [counter.chain for _ in generate(x[:1], min(lengths[-1], GENERATED), weights)]  # after each token
     return {
-        "rnn": count(lambda: rnn(x, *weights[:2])).chain,
-        "scan": count(lambda: scan(x.sigmoid(), x)).chain,
-        "layer": count(lambda: attention_layer(x, *weights)).chain,
-        "generation": count(lambda: generate(x[:1], min(length, GENERATED), weights)).chain,
+        "rnn": [count(lambda n=n: rnn(x[:n], *weights[:2])).chain for n in lengths],
+        "scan": [count(lambda n=n: scan(x[:n].sigmoid(), x[:n])).chain for n in lengths],
+        "layer": [count(lambda n=n: attention_layer(x[:n], *weights)).chain for n in lengths],
+        "generation": [generated[min(n, GENERATED) - 1] for n in lengths],
     }
 
 
@@ -240,13 +243,12 @@ def compute(params: Params, lab: Lab) -> Result:
     """Run every layer under the counter; nothing here is a formula."""
     length, width = params.length, params.width
     lengths = sorted({4**power for power in range(1, 6) if 4**power <= length} | {length})
-    chains = [count_chains(lab, each) for each in lengths]
     asked = count_flops(lab, ASKED, ASKED)
     return Result(
         params,
         flops=count_flops(lab, length, width),
         lengths=lengths,
-        chains={name: [chain[name] for chain in chains] for name in chains[0]},
+        chains=count_chains(lab, tuple(lengths)),
         comparison=compare(lab, length, width),
         generation=count_generation(lab, length, width),
         asked=asked["layer"] / asked["rnn"],
