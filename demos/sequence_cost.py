@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from demos.claims.sequence_cost import claims
 from demos.figures.sequence_cost import pictures
 from demos.kit.contract import Demo, Prediction, Preset
-from demos.kit.counting import Count, count
+from demos.kit.counting import chain, chain_by_step, count
 from demos.kit.knobs import Spaced, Switch
 from demos.kit.lab import Lab
 from demos.kit.measured import Measured, measure
@@ -189,12 +190,11 @@ def count_chains(lab: Lab, lengths: tuple[int, ...]) -> dict[str, list[int]]:
     """The longest chain of operations that wait for one another, by length; it does not depend on the width."""
     x, matrix = draw(lab, lengths[-1], WIDTHS[0])
     weights = [matrix(WIDTHS[0], WIDTHS[0]) for _ in range(4)]
-    with torch.no_grad(), Count() as counter:
-        generated = [counter.chain for _ in generate(x[:1], min(lengths[-1], GENERATED), weights)]  # after each token
+    generated = chain_by_step(generate(x[:1], min(lengths[-1], GENERATED), weights))  # after each token
     return {
-        "rnn": [count(lambda n=n: rnn(x[:n], *weights[:2])).chain for n in lengths],
-        "scan": [count(lambda n=n: scan(x[:n].sigmoid(), x[:n])).chain for n in lengths],
-        "layer": [count(lambda n=n: attention_layer(x[:n], *weights)).chain for n in lengths],
+        "rnn": [chain(lambda n=n: rnn(x[:n], *weights[:2])) for n in lengths],
+        "scan": [chain(lambda n=n: scan(x[:n].sigmoid(), x[:n])) for n in lengths],
+        "layer": [chain(lambda n=n: attention_layer(x[:n], *weights)) for n in lengths],
         "generation": [generated[min(n, GENERATED) - 1] for n in lengths],
     }
 
@@ -205,9 +205,7 @@ def compare(lab: Lab, length: int, width: int) -> Comparison:
     x, matrix = draw(lab, length, width)
     few, weights = x[:COMPARED], [matrix(width, width) for _ in range(4)]
     query, key, value = (few @ weight for weight in weights[:3])  # (position, feature) each
-    scores = query @ key.mT / math.sqrt(width)  # (query, key)
-    future = torch.ones_like(scores, dtype=torch.bool).triu(1)
-    at_once = scores.masked_fill(future, -math.inf).softmax(-1) @ value @ weights[3]
+    at_once = F.scaled_dot_product_attention(query, key, value, is_causal=True) @ weights[3]  # (position, feature)
     cache = Cache(x[:0], x[:0])
     in_turn = torch.cat([next_token(token, cache, weights) for token in few.split(1)])
     state, states, decay = torch.zeros_like(x[0]), [], x.sigmoid()

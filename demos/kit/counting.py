@@ -1,12 +1,12 @@
 """Count what a computation does while it runs: exact, and the same on every device. And a clock, which is neither.
 
-PyTorch's own `FlopCounterMode` hooks into every module of the process, and learners share one process. This counter
-sees only its own thread, and it also knows which operation had to wait for which.
+PyTorch's own `FlopCounterMode` hooks into every module of the process, and learners share one process. `Count` sees
+only its own thread; so does `Chain`, which knows what PyTorch does not count: which operation had to wait for which.
 """
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -19,15 +19,12 @@ class Count(TorchDispatchMode):
     """Watches every tensor operation of this thread.
 
     `flops` adds up PyTorch's formulas, 2 per multiply-add of a matrix product; a fused kernel that PyTorch has no
-    formula for, such as attention or an LSTM on the CPU, counts as 0. `chain` is the longest sequence of
-    operations each of which needs the result of the one before; a view computes nothing and does not count.
+    formula for, such as attention or an LSTM on the CPU, counts as 0.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.flops, self.chain = 0, 0
-        self._waited: dict[int, int] = {}  # operations behind each tensor, by its id
-        self._kept: list[Any] = []  # an id is unique only while its tensor lives
+        self.flops = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -35,16 +32,39 @@ class Count(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **kwargs) if kwargs else function(*args)
-        formula, work = kind(function)
+        formula, _ = kind(function)
         if formula:
             self.flops += flops(formula, args, kwargs, result)
+        return result
+
+
+class Chain(TorchDispatchMode):
+    """Watches which operations of this thread wait for which.
+
+    `length` is that of the longest sequence of operations each of which needs the result of the one before; a view
+    computes nothing and does not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.length = 0
+        self._waited: dict[int, int] = {}  # operations behind each tensor, by its id
+        self._kept: list[Any] = []  # an id is unique only while its tensor lives
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as above
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **kwargs) if kwargs else function(*args)
         waited, known = 0, self._waited
         for value in args:  # this runs once per operation: plain loops
             for item in value if type(value) in (list, tuple) else (value,):
                 waited = max(waited, known.get(id(item), 0))
+        _, work = kind(function)
         for tensor in result if type(result) in (list, tuple) else (result,):
             known[id(tensor)] = waited + work
-        self.chain = max(self.chain, waited + work)
+        self.length = max(self.length, waited + work)
         self._kept.append(result)
         return result
 
@@ -54,6 +74,19 @@ def count(run: Callable[[], Any]) -> Count:
     with torch.no_grad(), Count() as counter:
         run()
     return counter
+
+
+def chain(run: Callable[[], Any]) -> int:
+    """The length of the longest chain in `run`, without gradients."""
+    with torch.no_grad(), Chain() as found:
+        run()
+    return found.length
+
+
+def chain_by_step(steps: Iterable[Any]) -> list[int]:
+    """The same after each step of a computation that yields step by step."""
+    with torch.no_grad(), Chain() as found:
+        return [found.length for _ in steps]
 
 
 def clock(run: Callable[[], Any], device: torch.device, repeats: int) -> Tensor:

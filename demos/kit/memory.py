@@ -22,7 +22,7 @@ class Memory(TorchDispatchMode):
     """`now` and `peak` bytes of the tensors made since the start; what was there before does not count.
 
     A view shares its bytes with the tensor it looks at and counts once, with it. `flops` adds up PyTorch's formulas
-    for the products, as `counting.Count` does; unlike `Count`, nothing is kept alive for it.
+    for the products, as `counting.Count` does.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from demos import sequence_cost as demo
 from demos.claims.sequence_cost import formulas
-from demos.kit.counting import count
+from demos.kit.counting import chain
 from demos.kit.lab import Lab
 from demos.kit.measured import Measured
 from demos.sequence_cost import Params, Result
@@ -88,7 +88,7 @@ def test_only_the_recurrence_and_the_generation_wait_longer_in_longer_sequences(
 
 def test_the_lstm_waits_three_times_as_long_as_the_rnn():
     x, *weights = drawn(16, 8, 4)
-    assert count(lambda: demo.lstm(x, *weights)).chain == 6 * 16 + 2
+    assert chain(lambda: demo.lstm(x, *weights)) == 6 * 16 + 2
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 13])
