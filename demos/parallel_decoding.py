@@ -18,8 +18,9 @@ from demos.kit.lab import Lab
 from demos.kit.stage import stage
 from language import Text, same
 
-LAYERS, WIDTH, HEADS, SYMBOLS, LONGEST = 2, 64, 4, 64, 256  # an untrained decoder: what is shown needs no training
-SHORT, TAUGHT = 32, 8  # tokens of Jacobi decoding and of batching; tokens of the training step
+LAYERS, WIDTH, SYMBOLS, LONGEST = 2, 64, 64, 256  # a decoder with one head and no training: nothing here needs more
+SHORT, TAUGHT = 32, 4  # tokens of Jacobi decoding and of batching; tokens of the training step
+Cache = dict[int, Tensor]  # of each layer: keys and values side by side (…, position, 2·width)
 CONTEXTS, REQUESTS = powers_of_two(1024, 131_072), powers_of_two(1, 64)
 STEPS = {
     "correct": Text("correct", "正确"),
@@ -72,7 +73,7 @@ class Run:
 class Runs:
     """The same greedy tokens in three schedules, and two ways round the serial loop."""
 
-    tokens: Tensor  # (batch, position)
+    tokens: Tensor  # (position,)
     parallel: Run
     cached: Run
     uncached: Run
@@ -114,68 +115,67 @@ def multiply(one: Tensor, other: Tensor, tally: Tally) -> Tensor:
     return one @ other
 
 
-def call(weights: Weights, tokens: Tensor, tally: Tally, cache: list[Tensor] | None = None, step: str = "") -> Tensor:
-    """One model call on new tokens; with a cache, their queries also see all earlier keys and values."""
+def call(weights: Weights, tokens: Tensor, tally: Tally, cache: Cache | None = None, step: str = "") -> Tensor:
+    """One model call on new tokens (…, position); with a cache, their queries also see all earlier keys and values."""
     seen = cache[0].shape[-2] if cache else 0  # positions already in the cache
-    first = 0 if step == "lost_position" else seen
     count = tokens.shape[-1]
-    stream = weights.embeddings[tokens] + weights.positions[first : first + count]  # (batch, position, width)
+    keys = seen + count  # a single new query sees them all and needs no mask
+    first = 0 if step == "lost_position" else seen
+    stream = weights.embeddings[tokens] + weights.positions[first : first + count]  # (…, position, width)
     visible = 0 if step == "is_causal" else seen  # query i sees keys 0 … i + visible; is_causal starts top left
-    hidden = torch.ones(count, seen + count, dtype=torch.bool, device=tokens.device).triu(visible + 1)  # (query, key)
+    hidden = tokens.new_ones(count, keys, dtype=torch.bool).triu(visible + 1) if keys > visible + 1 else None
     for index, layer in enumerate(weights.layers):
-        projected = multiply(F.layer_norm(stream, (WIDTH,)), layer["qkv"], tally)  # (batch, position, 3·width)
-        query, key, value = projected.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (batch, head, position, ·)
+        projected = multiply(F.layer_norm(stream, (WIDTH,)), layer["qkv"], tally)  # (…, position, 3·width)
+        query, both = projected.split((WIDTH, 2 * WIDTH), dim=-1)  # both: keys and values side by side
         if cache is not None:
-            both = torch.stack([key, value])  # (2, batch, head, position, head width)
-            both = torch.cat([cache[index], both], dim=-2) if seen else both
-            cache[index : index + 1] = [both]  # replaces the entry of this layer, or adds it
-            key, value = both
-        scores = multiply(query, key.mT, tally) / math.sqrt(WIDTH // HEADS)  # (batch, head, query, key)
-        mixed = multiply(scores.masked_fill(hidden, -math.inf).softmax(-1), value, tally)  # (batch, head, query, ·)
-        stream = stream + multiply(mixed.transpose(1, 2).flatten(-2), layer["out"], tally)
-        risen = F.gelu(multiply(F.layer_norm(stream, (WIDTH,)), layer["rise"], tally))  # (batch, position, 4·width)
+            cache[index] = both = torch.cat([cache[index], both], dim=-2) if seen else both
+        key, value = both.chunk(2, dim=-1)  # (…, position, width) each
+        scores = multiply(query, key.mT, tally) / math.sqrt(WIDTH)  # (…, query, key)
+        scores = scores if hidden is None else scores.masked_fill(hidden, -math.inf)
+        mixed = multiply(scores.softmax(-1), value, tally)  # (…, query, width)
+        stream = stream + multiply(mixed, layer["out"], tally)
+        risen = multiply(F.layer_norm(stream, (WIDTH,)), layer["rise"], tally).relu()  # (…, position, 4·width)
         stream = stream + multiply(risen, layer["fall"], tally)
     tally.calls += 1
     tally.positions += count
-    return multiply(F.layer_norm(stream, (WIDTH,)), weights.unembedding, tally)  # (batch, position, symbol)
+    return multiply(F.layer_norm(stream, (WIDTH,)), weights.unembedding, tally)  # (…, position, symbol)
 
 
 def in_parallel(weights: Weights, tokens: Tensor) -> Run:
     """Training, prefill, scoring: all inputs are known, so one call gives every position's logits."""
     tally = Tally()
-    return Run(call(weights, tokens, tally)[0], tally)
+    return Run(call(weights, tokens, tally), tally)
 
 
-def generate(weights: Weights, start: Tensor, length: int) -> tuple[Tensor, Run, list[Tensor]]:
+def generate(weights: Weights, start: Tensor, length: int) -> tuple[Tensor, Run, Cache]:
     """Greedy decoding with a KV cache: each call gets one token, the one that the previous call chose."""
-    tally, cache, token, tokens, logits = Tally(), [], start, [], []
+    tally, cache, token, tokens, logits = Tally(), {}, start, [], []
     for _ in range(length):
         tokens.append(token)
-        logits.append(call(weights, token, tally, cache))  # (batch, 1, symbol)
-        token = logits[-1].argmax(-1)  # (batch, 1)
-    return torch.cat(tokens, dim=-1), Run(torch.cat(logits, dim=-2)[0], tally), cache
+        logits.append(call(weights, token, tally, cache))  # (…, 1, symbol)
+        token = logits[-1].argmax(-1)  # (…, 1)
+    return torch.cat(tokens, dim=-1), Run(torch.cat(logits, dim=-2), tally), cache
 
 
 def one_by_one(weights: Weights, tokens: Tensor, step: str) -> Tensor:
     """The cached loop over given tokens, with a mistake in it."""
-    cache: list[Tensor] = []
-    return torch.cat([call(weights, token, Tally(), cache, step) for token in tokens.split(1, -1)], dim=-2)[0]
+    cache: Cache = {}
+    return torch.cat([call(weights, token, Tally(), cache, step) for token in tokens.split(1)])  # (position, symbol)
 
 
 def recomputed(weights: Weights, tokens: Tensor) -> Run:
     """Decoding without a cache: every call runs the whole prefix again and keeps only its last row."""
     tally = Tally()
-    rows = [call(weights, tokens[:, : end + 1], tally)[0, -1] for end in range(tokens.shape[-1])]
+    rows = [call(weights, tokens[: end + 1], tally)[-1] for end in range(len(tokens))]
     return Run(torch.stack(rows), tally)
 
 
 def jacobi(weights: Weights, start: Tensor, greedy: Tensor) -> Tensor:
     """Guess all tokens, correct all of them in one call from the guesses before, repeat until nothing changes."""
     guess, settled = torch.zeros_like(greedy), []
-    for _ in range(2 * greedy.shape[-1] + 2):  # far more than the T + 1 that a causal model needs
-        inputs = torch.cat([start, guess[:, :-1]], dim=-1)  # (batch, position)
-        before, guess = guess, call(weights, inputs, Tally()).argmax(-1)  # (batch, position)
-        settled.append(guess[0] == greedy[0])
+    for _ in range(2 * len(greedy) + 2):  # far more than the T + 1 that a causal model needs
+        before, guess = guess, call(weights, torch.cat([start, guess[:-1]]), Tally()).argmax(-1)  # (position,)
+        settled.append(guess == greedy)
         if torch.equal(before, guess):
             break
     return torch.stack(settled)  # (pass, position)
@@ -184,7 +184,7 @@ def jacobi(weights: Weights, start: Tensor, greedy: Tensor) -> Tensor:
 def speculate(weights: Weights, tokens: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     """Draft with the first layer alone; accept with probability min(1, p/q), else draw from the rest of p."""
     small = Weights(weights.embeddings, weights.positions, weights.layers[:1], weights.unembedding)
-    target, draft = logits.softmax(-1), call(small, tokens, Tally())[0].softmax(-1)  # (position, symbol)
+    target, draft = logits.softmax(-1), call(small, tokens, Tally()).softmax(-1)  # (position, symbol)
     accepted, rest = torch.minimum(target, draft), (target - draft).clamp_min(0)
     drawn = accepted + (1 - accepted.sum(-1, keepdim=True)) * F.normalize(rest, p=1, dim=-1)  # (position, symbol)
     return accepted.sum(-1).mean(), (drawn - target).abs().max()
@@ -195,8 +195,8 @@ def gradient_gap(lab: Lab, seed: int) -> float:
     """One teacher-forced pass against a pass for every prefix: do they ask the weights for the same change?"""
     weights = draw(lab, seed)
     learned = [matrix.requires_grad_() for layer in weights.layers for matrix in layer.values()]
-    text = torch.randint(SYMBOLS, (1, TAUGHT + 1), generator=lab.generator(seed + 100)).to(lab.device)
-    inputs, targets = text[:, :-1], text[0, 1:]
+    text = torch.randint(SYMBOLS, (TAUGHT + 1,), generator=lab.generator(seed + 100)).to(lab.device)
+    inputs, targets = text[:-1], text[1:]
     once = F.cross_entropy(in_parallel(weights, inputs).logits, targets)  # the mean of all losses
     prefixes = F.cross_entropy(recomputed(weights, inputs).logits, targets)
     one, other = (torch.cat([g.flatten() for g in torch.autograd.grad(loss, learned)]) for loss in (once, prefixes))
@@ -204,13 +204,14 @@ def gradient_gap(lab: Lab, seed: int) -> float:
 
 
 @stage(keep=32)
+@torch.inference_mode()  # nothing here is differentiated
 def experiment(lab: Lab, length: int, seed: int) -> Runs:
     """The three schedules over the same tokens, then the two ways round the serial loop."""
-    weights, start = draw(lab, seed), torch.zeros(1, 1, dtype=torch.long, device=lab.device)
+    weights, start = draw(lab, seed), torch.zeros(1, dtype=torch.long, device=lab.device)
     tokens, cached, cache = generate(weights, start, length)
     parallel, uncached = in_parallel(weights, tokens), recomputed(weights, tokens)
-    settled = jacobi(weights, start, cached.logits[:SHORT].argmax(-1).unsqueeze(0))
-    size = sum(both.nbytes for both in cache)
+    settled = jacobi(weights, start, cached.logits[:SHORT].argmax(-1))
+    size = sum(both.nbytes for both in cache.values())
     return Runs(tokens, parallel, cached, uncached, size, settled, *speculate(weights, tokens, parallel.logits))
 
 
@@ -233,7 +234,7 @@ def by_the_clock(lab: Lab, length: int, seed: int) -> tuple[float, ...]:
     weights, tokens = draw(lab, seed), experiment(lab, length, seed).tokens
     start = torch.zeros(32, 1, dtype=torch.long, device=lab.device)
     parallel = fastest(lab, lambda: in_parallel(weights, tokens), 20)
-    cached = fastest(lab, lambda: generate(weights, start[:1], length), 5)
+    cached = fastest(lab, lambda: generate(weights, start[0], length), 5)
     uncached = fastest(lab, lambda: recomputed(weights, tokens), 3)
     alone, together = (fastest(lab, lambda n=n: generate(weights, start[:n], SHORT), 5) for n in (1, 32))
     return parallel, cached, uncached, 32 * alone / together

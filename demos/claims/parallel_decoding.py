@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from demos.parallel_decoding import Result
 
 EPSILON = torch.finfo(torch.float32).eps
-LAYERS, WIDTH, HEADS, SYMBOLS = 2, 64, 4, 64  # of the decoder
+LAYERS, WIDTH, HEADS, SYMBOLS, TAUGHT = 2, 64, 1, 64, 4  # of the decoder, and the tokens that teach it
 
 
 def claims(result: "Result") -> list[Claim]:
@@ -124,8 +124,9 @@ def work_claims(result: "Result") -> list[Claim]:
 def training_claim(result: "Result") -> Claim:
     """Teacher forcing loses nothing by doing all positions at once."""
     sentence = Text(
-        "Gradient of one teacher-forced pass over 8 tokens, minus the mean over 8 prefix passes (relative)",
-        "8 个 token 一次 teacher forcing 前向的梯度，减去 8 个前缀分别前向的平均梯度（相对差）",
+        f"Gradient of one teacher-forced pass over {TAUGHT} tokens, minus the mean over {TAUGHT} prefix passes "
+        "(relative)",
+        f"{TAUGHT} 个 token 一次 teacher forcing 前向的梯度，减去 {TAUGHT} 个前缀分别前向的平均梯度（相对差）",
     )
     why = Text(
         "the same losses, summed in another order; ± 256 ε, rounding grows along the backward pass",

@@ -14,15 +14,15 @@ from demos.kit.lab import Lab
 from demos.parallel_decoding import Params, Result, Tally, Weights
 
 LAB = Lab(torch.device("cpu"))
-START = torch.zeros(1, 1, dtype=torch.long)
+START = torch.zeros(1, dtype=torch.long)
 
 
 def result(**knobs: Any) -> Result:
     return demo.compute(Params(**knobs), LAB)
 
 
-def tokens(count: int, batch: int = 1) -> torch.Tensor:
-    return torch.randint(demo.SYMBOLS, (batch, count), generator=LAB.generator(7))
+def tokens(*shape: int) -> torch.Tensor:
+    return torch.randint(demo.SYMBOLS, shape, generator=LAB.generator(7))
 
 
 def by_pytorch(weights: Weights, given: torch.Tensor) -> torch.Tensor:
@@ -31,7 +31,7 @@ def by_pytorch(weights: Weights, given: torch.Tensor) -> torch.Tensor:
     mask = torch.nn.Transformer.generate_square_subsequent_mask(given.shape[-1])
     for matrices in weights.layers:
         layer = torch.nn.TransformerEncoderLayer(
-            demo.WIDTH, demo.HEADS, 4 * demo.WIDTH, 0.0, F.gelu, batch_first=True, norm_first=True, bias=False
+            demo.WIDTH, 1, 4 * demo.WIDTH, 0.0, F.relu, batch_first=True, norm_first=True, bias=False
         ).eval()
         names = ("self_attn.in_proj_weight", "self_attn.out_proj.weight", "linear1.weight", "linear2.weight")
         layer.load_state_dict({name: m.mT for name, m in zip(names, matrices.values(), strict=True)}, strict=False)
@@ -40,7 +40,7 @@ def by_pytorch(weights: Weights, given: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_call_is_what_pytorchs_own_layers_compute():
-    weights, given = demo.draw(LAB, 3), tokens(20, batch=2)
+    weights, given = demo.draw(LAB, 3), tokens(2, 20)
     with torch.no_grad():
         expected = by_pytorch(weights, given)
     torch.testing.assert_close(demo.call(weights, given, Tally()), expected, atol=2e-5, rtol=0)
@@ -48,7 +48,7 @@ def test_a_call_is_what_pytorchs_own_layers_compute():
 
 def test_a_cache_of_several_tokens_continues_where_the_prompt_ended():
     """Prefill five tokens in one call, then three more in another: the logits of one pass over all eight."""
-    weights, given, cache = demo.draw(LAB, 0), tokens(8), []
+    weights, given, cache = demo.draw(LAB, 0), tokens(8), {}
     parts = [demo.call(weights, part, Tally(), cache) for part in given.split([5, 3], dim=-1)]
     torch.testing.assert_close(torch.cat(parts, -2), demo.call(weights, given, Tally()), atol=2e-5, rtol=0)
 
@@ -67,7 +67,7 @@ def test_the_tally_counts_what_pytorchs_flop_counter_counts():
 def test_without_a_cache_greedy_decoding_chooses_the_same_tokens():
     weights, text = demo.draw(LAB, 0), START
     for _ in range(39):
-        text = torch.cat([text, demo.call(weights, text, Tally())[:, -1:].argmax(-1)], dim=-1)
+        text = torch.cat([text, demo.call(weights, text, Tally())[-1:].argmax(-1)])
     assert torch.equal(text, demo.generate(weights, START, 40)[0])
 
 
@@ -86,9 +86,9 @@ def test_each_jacobi_pass_settles_at_least_one_more_token():
 
 def test_a_draft_is_accepted_as_often_as_the_two_distributions_overlap():
     weights, given = demo.draw(LAB, 0), tokens(30)
-    logits = demo.call(weights, given, Tally())[0]
+    logits = demo.call(weights, given, Tally())
     small = replace(weights, layers=weights.layers[:1])
-    draft = demo.call(small, given, Tally())[0].softmax(-1)
+    draft = demo.call(small, given, Tally()).softmax(-1)
     apart = (logits.softmax(-1) - draft).abs().sum(-1) / 2  # total variation
     assert demo.speculate(weights, given, logits)[0].item() == pytest.approx(1 - apart.mean().item(), abs=1e-5)
 
