@@ -33,13 +33,19 @@ class Outcome:
 
 
 def set_up_torch() -> None:
-    """fp32 means fp32: claims are checked with TF32 off. One thread per learner: Streamlit runs each rerun in a fresh
-    thread, and starting a pool of threads in it costs more than these small tensors gain.
-    """
-    torch.set_num_threads(1)
+    """fp32 means fp32: claims are checked with TF32 off. One core per learner."""
+    stay_on_one_core()
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def stay_on_one_core() -> None:
+    """Start no pool of threads in the calling thread; it would cost more than these small tensors gain.
+
+    Streamlit runs each rerun in a fresh thread, and the libraries below torch count their threads for each thread anew.
+    """
+    torch.set_num_threads(1)
 
 
 def run(demo: Demo, params: Any, lab: Lab) -> Outcome:
@@ -60,6 +66,7 @@ def draw(demo: Demo, params: Any, lab: Lab) -> list[Picture] | None:
 
 def _result(demo: Demo, params: Any, lab: Lab) -> tuple[Any, Text | None]:
     """What `compute` gives, on the CPU, or why there is nothing."""
+    stay_on_one_core()
     try:
         return on_cpu(demo.compute(params, lab)), None
     except Impossible as impossible:

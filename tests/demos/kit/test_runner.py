@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
@@ -115,3 +117,19 @@ def test_tf32_is_off_and_one_thread_computes():
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_run_in_a_fresh_thread_starts_no_others():
+    """A matrix product there would start a pool, although torch was told of one thread in another one."""
+    square, process, found = torch.ones(256, 256), psutil.Process(), list[tuple[int, int]]()
+
+    def compute(*_: object) -> Result:
+        before = process.num_threads()
+        product = square @ square
+        found.append((before, process.num_threads()))
+        return Result(product.sum())
+
+    learner = Thread(target=runner.run, args=(demo(compute), Params(), LAB))
+    learner.start()
+    learner.join()
+    assert [after - before for before, after in found] == [0]
