@@ -171,16 +171,17 @@ def oracle_claims(result: "Result") -> list[Claim]:
     """The hand-written layer against PyTorch: forward, running statistics, backward, folding."""
     params = result.params
     running = [torch.zeros(result.running.shape[2]), torch.ones(result.running.shape[2])]
-    outputs = []
-    for step, batch in enumerate(result.batches, start=1):
+    gaps = []
+    for step, (batch, outputs) in enumerate(zip(result.batches, result.outputs, strict=True), start=1):
         weight = params.momentum if params.averaging == "exponential" else 1 / step
-        outputs.append(F.batch_norm(batch, *running, training=True, momentum=weight, eps=EPSILON))
-    forward = (torch.stack(outputs) - result.outputs).abs().max().item()
+        oracle = F.batch_norm(batch, *running, training=True, momentum=weight, eps=EPSILON)
+        gaps.append((oracle - outputs).abs().max())
+    forward = torch.stack(gaps).max().item()
     stored = (torch.stack(running) - result.running[:, -1]).abs().max().item()
     x = result.batches[-1].clone().requires_grad_()
-    (oracle,) = torch.autograd.grad((F.batch_norm(x, None, None, training=True) * result.upstream).sum(), x)
+    (expected,) = torch.autograd.grad((F.batch_norm(x, None, None, training=True) * result.upstream).sum(), x)
     deviation = (result.batch_variance[-1] + EPSILON).sqrt()  # (feature,)
-    backward = ((result.gradient - oracle).abs() * deviation).max().item()
+    backward = ((result.gradient - expected).abs() * deviation).max().item()
     largest = result.upstream.abs().max().item() * max(result.outputs[-1].abs().max().item(), 1.0)
     reach = result.batches.abs().max().item()
     slip = 8 * ROUNDING * math.sqrt(params.batch) * (reach / deviation.min().item() + 1)
