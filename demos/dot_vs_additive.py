@@ -12,6 +12,7 @@ from demos.figures.dot_vs_additive import pictures
 from demos.kit.contract import Demo, Prediction, Preset
 from demos.kit.knobs import Choice, Range, Spaced, powers_of_two
 from demos.kit.lab import Lab
+from demos.kit.stage import stage
 from language import Text, same
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
@@ -98,6 +99,7 @@ def share_of_query(scores: Tensor) -> Tensor:
     return (centred - common).square().mean() / centred.square().mean()
 
 
+@stage(keep=30)
 def shares_over_scales(lab: Lab, activation: str, seed: int) -> Tensor:
     """The query's share at every scale; in float64 on the CPU, because it falls to 10⁻⁸."""
     generator = lab.generator(seed + 200)
@@ -112,6 +114,7 @@ def shares_over_scales(lab: Lab, activation: str, seed: int) -> Tensor:
     return torch.stack(rows, dim=1)  # (form, scale)
 
 
+@stage(keep=10)
 def spreads_over_widths(lab: Lab, seed: int) -> Tensor:
     """Standard deviation of the scores of unit-variance queries and keys at every width; v keeps its length."""
     generator = lab.generator(seed + 300)
