@@ -98,6 +98,13 @@ class Result:
         return COST_TOKENS, COST_WIDTH
 
 
+@stage(keep=4)
+def draw(lab: Lab, seed: int) -> tuple[Tensor, ...]:
+    """What stands at every position, in two halves: to fit a readout on, and to measure its error on."""
+    generator = lab.generator(seed)
+    return lab.normal(2, SEQUENCES, TOKENS, CONTENT, generator=generator).unbind()  # (sequence, position, content)
+
+
 def set_by_hand(params: Params, lab: Lab) -> Tensor:
     """Deal the targets out to the heads in turn; extra heads repeat."""
     scores = torch.zeros(params.heads, TOKENS)  # (head, relative position)
@@ -139,8 +146,10 @@ def missed_variance(maps: Tensor, params: Params, content: Tensor, fresh: Tensor
     return missed.square().mean((0, 1, 3)) / whole
 
 
-def split_one_head(content: Tensor) -> Tensor:
+@stage(keep=10)
+def split_one_head(lab: Lab, seed: int) -> Tensor:
     """One head, two targets: give the first a share a of the weight and the second 1 − a, for every a."""
+    _, content = draw(lab, seed)  # (sequence, position, content)
     first, second = content.roll(1, 1).flatten(), content.roll(-1, 1).flatten()
     share = torch.linspace(0, 1, 41, device=content.device).unsqueeze(-1)  # (share, 1)
     average = share * first + (1 - share) * second  # (share, number)
@@ -195,6 +204,7 @@ def layer(x: Tensor, matrices: Tensor, heads: int, flops: list[int]) -> tuple[Te
     return written.sum(0), weights  # (query, model)
 
 
+@stage(keep=10)
 def count_cost(lab: Lab, seed: int) -> Cost:
     """The same matrices cut into 1, 2, 4, … heads."""
     generator = lab.generator(seed + 100)
@@ -222,13 +232,12 @@ def concatenated(x: Tensor, matrices: Tensor, heads: int) -> Tensor:
 
 def compute(params: Params, lab: Lab) -> Result:
     """Average with every head, rebuild the targets linearly from the averages, see what is missed."""
-    generator = lab.generator(params.seed)
-    content, fresh = lab.normal(2, SEQUENCES, TOKENS, CONTENT, generator=generator)  # (sequence, position, content)
+    content, fresh = draw(lab, params.seed)  # (sequence, position, content) each
     maps, losses = set_by_hand(params, lab), torch.empty(0)  # (head, query, key)
     if params.weights == "learned":
         maps, losses = train(lab, params.heads, params.targets, params.seed)
     errors = missed_variance(maps.to(lab.device), params, content, fresh)  # (target,)
-    return Result(params, maps, errors, split_one_head(fresh), losses, count_cost(lab, params.seed))
+    return Result(params, maps, errors, split_one_head(lab, params.seed), losses, count_cost(lab, params.seed))
 
 
 def right_option(result: Result) -> str:
