@@ -142,6 +142,7 @@ def best_on_ring(tokens: int) -> Tensor:
     return (low * cosine).softmax(0)  # (steps away,)
 
 
+@stage(keep=10)
 def look_at_untrained(lab: Lab, seed: int) -> Untrained:
     """How much of its weight a random token gives to itself, with no projection, one, and two."""
     generator = lab.generator(seed + 50)
