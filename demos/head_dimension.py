@@ -1,5 +1,6 @@
 """What narrow heads save, and what they can no longer express."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Annotated
@@ -120,9 +121,9 @@ def pay(model_width: int, heads: int, head_width: int, tokens: int) -> Bill:
     )
 
 
-def pay_for_all(params: Params) -> dict[str, dict[int, Bill]]:
+@functools.cache
+def pay_for_all(width: int, tokens: int) -> dict[str, dict[int, Bill]]:
     """Both policies at every number of heads that divides the model width."""
-    width, tokens = params.model_width, params.tokens
     fair = [heads for heads in HEAD_COUNTS if width % heads == 0]
     return {
         "split": {heads: pay(width, heads, width // heads, tokens) for heads in fair},
@@ -157,9 +158,9 @@ def divergence(target: Tensor, scores: Tensor) -> Tensor:
 def build_for_pattern(scores: Tensor, x: Tensor, head_width: int) -> Tensor:
     """The theorem's construction: W_Q = X⁺ U √S and W_K = X⁺ V √S give the wanted scores on these tokens."""
     left, values, right = torch.linalg.svd(scores.double())
-    kept = values[:head_width].sqrt()
-    to_query = torch.linalg.pinv(x) @ (left[:, :head_width] * kept)  # (feature, head width)
-    to_key = torch.linalg.pinv(x) @ (right[:head_width].T * kept)  # (feature, head width)
+    kept, inverse = values[:head_width].sqrt(), torch.linalg.pinv(x)  # X⁺: (feature, token)
+    to_query = inverse @ (left[:, :head_width] * kept)  # (feature, head width)
+    to_key = inverse @ (right[:head_width].T * kept)  # (feature, head width)
     return (x @ to_query) @ (x @ to_key).T  # (query, key)
 
 
@@ -225,7 +226,7 @@ def compute(params: Params, lab: Lab) -> Result:
     built = build_for_pattern(wanted, x, n - 1)  # (query, key)
     return Result(
         params,
-        bills=pay_for_all(params),
+        bills=pay_for_all(d, n),
         bill=pay(d, params.heads, width, n),
         single=pay(d, 1, d, n),
         asked=(pay(512, 8, 64, n), pay(512, 8, 512, n)),
