@@ -11,14 +11,15 @@ from torch import Tensor
 from demos.claims.long_context import claims
 from demos.figures.long_context import FIXES, METHODS, VIEWS, pictures
 from demos.kit.contract import Demo, Prediction, Preset
+from demos.kit.copying_task import BACK, HEADS, MODEL, SYMBOLS, TRAINED, Weights, train
 from demos.kit.counting import count
 from demos.kit.knobs import Choice, Range, Spaced, powers_of_two
 from demos.kit.lab import Lab
 from demos.kit.layers import WIDTH, attend, draw_blocks, feed_forward
 from demos.kit.linear_time import full, hidden, linear_at_once, linear_attention, windowed
+from demos.kit.position_schemes import frequencies
 from demos.kit.rotary import name_symbols
 from demos.kit.stage import stage
-from demos.position_encodings import BACK, HEADS, MODEL, SYMBOLS, TRAINED, Weights, frequencies, train
 from language import Text
 
 EXTENDED, SEQUENCES, LEARNING_RATE = 8, 4, 3e-3  # the prediction's factor; sequences tested and per tuning step

@@ -9,22 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from demos.claims.position_encodings import claims
-from demos.figures.position_encodings import NAMES, pictures
+from demos.figures.position_encodings import pictures
+from demos.kit import copying_task, position_schemes
 from demos.kit.contract import Demo, Impossible, Prediction, Preset
+from demos.kit.copying_task import BACK, BATCH, ROWS, SYMBOLS, TESTED, TRAINED, model, train
 from demos.kit.knobs import Choice, Range, Spaced, powers_of_two
 from demos.kit.lab import Lab
+from demos.kit.position_schemes import BUCKETS, SCHEMES, bucket, embed, frequencies, rotate, scores, slopes
 from demos.kit.stage import stage
 from language import Text
 
 SHOWN = 64  # positions of the shift test
 PAIRS = 2048  # random queries and keys whose scores are compared at every offset
 OFFSETS = (0, 1, 16, 128, 512, 2048)
-BUCKETS, FARTHEST = 32, 128  # T5: buckets, and the distance up to which they are spaced
-ROWS = 512  # of the learned table
-SYMBOLS, MODEL, HEADS, BACK = 16, 64, 4, 3  # the copying task: output the symbol 3 back
-TRAINED, TESTED = 32, 256  # its lengths
-STEPS, BATCH, LEARNING_RATE, PART = 250, 32, 3e-3, 2
-Weights = dict[str, Tensor]
 BASES = (100, 1000, 10_000, 100_000, 500_000, 1_000_000)
 LENGTHS, ROPE = powers_of_two(512, 32_768), ("scheme", ("rope",))
 
@@ -33,7 +30,7 @@ LENGTHS, ROPE = powers_of_two(512, 32_768), ("scheme", ("rope",))
 class Params:
     """The knobs."""
 
-    scheme: Annotated[str, Choice(NAMES, label=Text("Position encoding", "位置编码"))] = "rope"
+    scheme: Annotated[str, Choice(SCHEMES, label=Text("Position encoding", "位置编码"))] = "rope"
     shift: Annotated[int, Range(0, 1000, 10, label=Text("Shift both tokens by", "两个 token 同时平移"))] = 100
     interpolation: Annotated[int, Range(1, 8, label=Text("Divide positions by", "位置除以"), when=ROPE)] = 1
     base: Annotated[int, Spaced(BASES, label=Text("Base b", "底数 b"), when=ROPE)] = 10_000
@@ -66,60 +63,6 @@ class Result:
     accuracy: Tensor  # (position,) of the trained model of this scheme
     rope_accuracy: Tensor  # (position,) of the trained RoPE model, positions not divided
     rope_in_window: Tensor  # (position,) the same model, seeing only the last 32 tokens
-
-
-def frequencies(width: int, base: int) -> Tensor:
-    """θ_i = b^(−2i/d), one for each pair of coordinates."""
-    return base ** (-torch.arange(0, width, 2) / width)  # (pair,)
-
-
-def rotate(x: Tensor, positions: Tensor, base: int = 10_000) -> Tensor:
-    """RoPE: turn pair i of a query or key at position p by the angle p·θ_i."""
-    angles = positions.unsqueeze(-1) * frequencies(x.shape[-1], base).to(x.device)  # (position, pair)
-    even, odd = x[..., 0::2], x[..., 1::2]  # (…, position, pair)
-    turned = even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()
-    return torch.stack(turned, dim=-1).flatten(-2)  # (…, position, width)
-
-
-def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """The encoding of the original Transformer."""
-    angles = positions.unsqueeze(-1) * frequencies(width, 10_000).to(positions.device)  # (position, pair)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)  # (position, width)
-
-
-def slopes(heads: int) -> Tensor:
-    """ALiBi: 2^(−8h/H) for head h = 1 … H."""
-    return 2.0 ** (-8 * torch.arange(1, heads + 1) / heads)  # (head,)
-
-
-def bucket(distance: Tensor) -> Tensor:
-    """T5, causal: a bucket for each of the distances 0 to 15, then 16 more on a log scale up to 128."""
-    exact = BUCKETS // 2
-    ratio = (distance.clamp(min=exact) / exact).log() / math.log(FARTHEST / exact)
-    far = exact + (ratio * (BUCKETS - exact)).long()
-    return torch.where(distance < exact, distance.clamp(min=0), far.clamp(max=BUCKETS - 1))
-
-
-def embed(tokens: Tensor, positions: Tensor, scheme: str, table: Tensor) -> Tensor:
-    """Absolute schemes add a vector to each token, once, at the input."""
-    if scheme == "learned":
-        return tokens + table[positions]  # (…, position, width)
-    if scheme == "sinusoidal":
-        return tokens + sinusoids(positions, tokens.shape[-1])
-    return tokens
-
-
-def scores(query: Tensor, key: Tensor, positions: Tensor, scheme: str, bias: Tensor, base: int = 10_000) -> Tensor:
-    """Relative schemes act on the scores: RoPE turns query and key, T5 and ALiBi add a number per distance."""
-    if scheme == "rope":
-        query, key = rotate(query, positions, base), rotate(key, positions, base)
-    logits = query @ key.mT / math.sqrt(query.shape[-1])  # (…, head, query, key)
-    distance = positions.unsqueeze(-1) - positions  # (query, key)
-    if scheme == "alibi":
-        logits = logits - slopes(logits.shape[-3]).to(distance.device).view(-1, 1, 1) * distance
-    if scheme == "t5":
-        logits = logits + bias[:, bucket(distance)]
-    return logits
 
 
 def shift_test(params: Params, lab: Lab) -> tuple[Tensor, Tensor, float]:
@@ -163,55 +106,11 @@ def rotation_facts(lab: Lab, width: int, base: int, seed: int) -> tuple[Tensor, 
     return spreads, same_vector, drift.item()
 
 
-def model(weights: Weights, symbols: Tensor, scheme: str, interpolation: int = 1, window: int = TESTED) -> Tensor:
-    """One causal attention layer with four heads that names a symbol at every position."""
-    positions = torch.arange(symbols.shape[-1])
-    stream = embed(weights["symbols"][symbols], positions, scheme, weights["table"])  # (batch, position, model)
-    projected = F.layer_norm(stream, (MODEL,)) @ weights["projections"]  # (batch, position, 3·model)
-    query, key, value = projected.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (batch, head, position, width)
-    stretched = positions / interpolation if interpolation > 1 else positions
-    logits = scores(query, key, stretched, scheme, weights["bias"])  # (batch, head, query, key)
-    distance = positions.unsqueeze(-1) - positions  # (query, key)
-    hidden = (distance < 0) | (distance >= window)
-    attended = logits.masked_fill(hidden, -math.inf).softmax(-1) @ value  # (batch, head, position, width)
-    stream = stream + attended.transpose(1, 2).flatten(-2) @ weights["output"]
-    return F.layer_norm(stream, (MODEL,)) @ weights["symbols_out"]  # (batch, position, symbol)
-
-
-@stage(keep=24)
-def train(lab: Lab, scheme: str, seed: int) -> Weights:
-    """Teach the model to name the symbol 3 back on sequences of 32; on the CPU, so that all devices show the same."""
-    generator = lab.generator(seed)
-
-    def matrix(*shape: int) -> Tensor:
-        return (torch.randn(*shape, generator=generator) / math.sqrt(3 * MODEL)).requires_grad_()
-
-    weights = {
-        "symbols": torch.randn(SYMBOLS, MODEL, generator=generator).requires_grad_(),
-        "projections": matrix(MODEL, 3 * MODEL),
-        "output": matrix(MODEL, MODEL),
-        "symbols_out": matrix(MODEL, SYMBOLS),
-        "table": torch.randn(ROWS, MODEL, generator=generator).requires_grad_(),
-        "bias": torch.zeros(HEADS, BUCKETS, requires_grad=True),
-    }
-    optimizer = torch.optim.Adam(weights.values(), LEARNING_RATE)
-    for step in range(STEPS):
-        symbols = torch.randint(SYMBOLS, (BATCH, TRAINED), generator=generator)
-        logits = model(weights, symbols, scheme)[:, BACK:]  # (batch, position, symbol)
-        loss = F.cross_entropy(logits.flatten(0, 1), symbols[:, :-BACK].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 10 == 0:
-            lab.progress(step / STEPS, Text(f"Training: {NAMES[scheme].en}", f"训练中：{NAMES[scheme].zh}"))
-    return {name: weight.detach() for name, weight in weights.items()}
-
-
 @stage(keep=64)
 def accuracy(lab: Lab, scheme: str, seed: int, interpolation: int = 1, window: int = TESTED) -> Tensor:
     """How often the trained model is right at each position up to 256, if it sees only the last `window` tokens."""
     symbols = torch.randint(SYMBOLS, (BATCH, TESTED), generator=lab.generator(1000 + seed))
-    weights, parts = train(lab, scheme, seed), symbols.split(PART)  # quicker than all at once
+    weights, parts = train(lab, scheme, seed), symbols.split(2)  # quicker than all 32 at once
     named = torch.cat([model(weights, part, scheme, interpolation, window)[:, BACK:].argmax(-1) for part in parts])
     return (named == symbols[:, :-BACK]).float().mean(0)  # (position,) from position 3 on
 
@@ -270,6 +169,7 @@ DEMO = Demo(
     compute=compute,
     pictures=pictures,
     claims=claims,
+    shows=(position_schemes, copying_task),
     prediction=Prediction(
         ask=Text(
             "RoPE scores depend on the offset alone. One attention layer with RoPE learns to output the symbol 3 back, "

@@ -82,6 +82,15 @@ def test_imports_follow_the_arrows(file: Path):
     assert (tops(file) & OURS) - {"language"} <= ARROWS[part(file)]
 
 
+@each_file("demos")
+def test_no_demo_imports_another(file: Path):
+    """What two of them need is in the kit. A file of claims or figures knows the one demo that it belongs to."""
+    demos = {demo.stem for demo in (ROOT / "demos").glob("[!_]*.py")}
+    ours = [name.split(".") for name in imports(file) if name.startswith("demos.")]
+    known = {word for words in ours for word in words[1:3] if word in demos}
+    assert known <= {file.stem} or (file.parent.name in ("claims", "figures") and len(known) == 1)
+
+
 @each_file("study", "demos", "language.py", "questions")
 def test_what_is_not_a_screen_does_not_know_streamlit(file: Path):
     assert "streamlit" not in tops(file)

@@ -7,21 +7,14 @@ import torch
 from demos.kit import charts
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Guide, Line
 from demos.kit.contract import Picture
-from language import Text, same
+from demos.kit.position_schemes import SCHEMES
+from language import Text
 
 if TYPE_CHECKING:
     from demos.position_encodings import Result
 
 BACK = 3
 BANDS = ((3, 8), (8, 16), (16, 32), (32, 40), (40, 64), (64, 128), (128, 256))
-NAMES = {
-    "rope": same("RoPE"),
-    "alibi": same("ALiBi"),
-    "t5": Text("T5 bias", "T5 偏置"),
-    "sinusoidal": Text("sinusoidal", "正弦"),
-    "learned": Text("learned table", "可学习的表"),
-    "none": Text("none (NoPE)", "无（NoPE）"),
-}
 
 
 def pictures(result: "Result") -> list[Picture]:
@@ -36,7 +29,7 @@ def pictures(result: "Result") -> list[Picture]:
 
 def accuracy_picture(result: "Result") -> Picture:
     """Accuracy by position after training on 32 positions; RoPE stays as a reference."""
-    params, name = result.params, NAMES[result.params.scheme]
+    params, name = result.params, SCHEMES[result.params.scheme]
     divided = params.scheme == "rope" and params.interpolation > 1
     if divided:
         name = Text(f"RoPE, positions ÷ {params.interpolation}", f"RoPE，位置 ÷ {params.interpolation}")

@@ -52,17 +52,21 @@ def _texts(module: str, seen: set[str]) -> Iterator[str]:
 
 
 def source(name: str) -> str:
-    """The code that a run executes, for the learner to read: the demo's own functions that `compute` calls, then it."""
+    """The code that a run executes, for the learner to read: the functions that `compute` calls, then it.
+
+    Functions of the demo's own file, and of those it `shows`.
+    """
     module = _module(name)
+    files = {module.__name__, *(file.__name__ for file in load(name).shows)}
     found: dict[FunctionType, str] = {}
     seen: set[FunctionType] = set()
 
     def visit(function: FunctionType) -> None:
         seen.add(function)
         for called in _names_in(function.__code__):
-            step = getattr(module, called, None)
+            step = function.__globals__.get(called)
             step = inspect.unwrap(step) if callable(step) else None
-            if isinstance(step, FunctionType) and step.__module__ == module.__name__ and step not in seen:
+            if isinstance(step, FunctionType) and step.__module__ in files and step not in seen:
                 visit(step)
         found[function] = inspect.getsource(function)
 

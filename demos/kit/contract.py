@@ -8,6 +8,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal
 
 from language import Text
@@ -85,7 +86,10 @@ class Preset:
 
 @dataclass(frozen=True)
 class Demo:
-    """A live demo. `params` is a frozen dataclass of knobs; see `knobs`."""
+    """A live demo. `params` is a frozen dataclass of knobs; see `knobs`.
+
+    The page shows the code of the demo's own file; `shows` adds files of the kit that it shares with another demo.
+    """
 
     title: Text
     summary: Text
@@ -95,3 +99,4 @@ class Demo:
     claims: Callable[[Any], list[Claim]]
     prediction: Prediction
     presets: tuple[Preset, ...] = field(default=())
+    shows: tuple[ModuleType, ...] = field(default=())

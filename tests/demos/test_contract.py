@@ -147,7 +147,8 @@ def test_two_runs_with_nothing_remembered_show_the_same(name: str, patience: flo
     first = look(name).at(look(name).demo.params())
     if first.seconds > BY_HEART and patience != math.inf:
         pytest.skip(f"one run takes {first.seconds:.0f} s; `pytest -m sweep` repeats it")
-    forget(f"demos.{name}")
+    for file in (f"demos.{name}", *(file.__name__ for file in look(name).demo.shows)):
+        forget(file)
     assert watch(look(name).demo, look(name).demo.params()).whole == first.whole
 
 

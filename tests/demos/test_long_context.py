@@ -8,9 +8,7 @@ import pytest
 import torch
 
 from demos import long_context as demo
-from demos import position_encodings
 from demos.kit.lab import Lab
-from demos.kit.rotary import name_symbols, rotate
 from demos.long_context import Params
 
 LAB = Lab(torch.device("cpu"))
@@ -24,27 +22,6 @@ def claimed(**knobs: Any) -> dict[str, float]:
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """The views that need no trained model, without training one for the prediction."""
     monkeypatch.setattr(demo, "accuracy", lambda *_: torch.zeros(256))
-
-
-def weights() -> dict[str, torch.Tensor]:
-    generator = LAB.generator(5)
-    shapes = {"symbols": (16, 64), "projections": (64, 192), "output": (64, 64), "symbols_out": (64, 16)}
-    drawn = {name: torch.randn(*shape, generator=generator) / 8 for name, shape in shapes.items()}
-    return drawn | {"table": torch.zeros(512, 64), "bias": torch.zeros(4, 32)}
-
-
-def test_rotating_complex_numbers_is_the_rope_of_the_other_demo():
-    x, positions = torch.randn(7, 16, generator=LAB.generator(1)), torch.arange(7)
-    angles = positions.unsqueeze(-1) * demo.angles_per_step("as_is", 8)
-    torch.testing.assert_close(rotate(x, angles), position_encodings.rotate(x, positions))
-
-
-@pytest.mark.parametrize(("fix", "interpolation"), [("as_is", 1), ("interpolated", 4)])
-def test_the_layer_at_given_angles_is_the_layer_that_was_trained(fix: str, interpolation: int):
-    symbols = torch.randint(16, (2, 40), generator=LAB.generator(6))
-    expected = position_encodings.model(weights(), symbols, "rope", interpolation, 20)
-    named = name_symbols(weights(), symbols, demo.angles_per_step(fix, 4), 4, 20)
-    torch.testing.assert_close(named, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_only_pairs_that_never_turned_are_slowed_by_parts():

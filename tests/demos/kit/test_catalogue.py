@@ -69,6 +69,7 @@ def test_the_source_shows_every_step_before_its_caller_once(write: Write):
         """
 from functools import lru_cache
 from math import sqrt
+from demos.softmax_scaling import DEMO
 
 def unrelated(): return 0
 def square(x): return x * x
@@ -81,3 +82,25 @@ def compute(params, lab): return sqrt(sum([remembered(x) for x in (1, 2)])) + sq
     shown = [line[4 : line.index("(")] for line in catalogue.source(name).splitlines() if line.startswith("def ")]
     assert shown == ["square", "halve", "remembered", "compute"]
     assert "@lru_cache" in catalogue.source(name)
+
+
+def test_the_source_follows_the_files_of_the_kit_that_a_demo_shows_and_no_others(write: Write):
+    code = """
+from dataclasses import replace
+from demos.kit import copying_task
+from demos.kit.copying_task import train
+from demos.softmax_scaling import DEMO
+{shows}
+def compute(params, lab): return train(lab, "rope", 0)
+"""
+    plain = write("a_demo_of_its_own", code.format(shows=""))
+    assert "def train" not in catalogue.source(plain)
+    sharing = write("a_demo_that_shares", code.format(shows="DEMO = replace(DEMO, shows=(copying_task,))"))
+    assert "def model" in catalogue.source(sharing)
+    assert "def embed" not in catalogue.source(sharing)
+
+
+def test_a_demo_shows_no_file_that_its_run_does_not_use():
+    for name in catalogue.names():
+        for file in catalogue.load(name).shows:
+            assert any(f"def {function}(" in catalogue.source(name) for function in vars(file)), (name, file)
