@@ -125,7 +125,7 @@ def of_cost(params: "Params", shown: "Cost") -> list[Claim]:
 
 
 def of_reach(params: "Params", shown: "Reach") -> list[Claim]:
-    """How far a stack of windows sees, and how little of it."""
+    """How far a stack of windows sees."""
     last, layers, w = shown.influence[-1], params.layers, params.sight
     seen, expected = int((last > 0).sum()), layers * (w - 1) + 1
     reach = Text(
@@ -136,19 +136,7 @@ def of_reach(params: "Params", shown: "Reach") -> list[Claim]:
         "each layer reaches w − 1 further back, so L(w − 1) + 1, not L·w",
         "每层再往回 w − 1 个，所以是 L(w − 1) + 1，不是 L·w",
     )
-    made = [Claim("reach_is_exact", reach, seen, "=", expected, back)]
-    if layers >= 2 and w >= 2:
-        faint = Text(
-            "Gradient of the farthest of them, relative to an even share",
-            "其中最远一个的梯度，与平均分到的相比",
-        )
-        one_path = Text(
-            f"one of ${w}^{layers}$ paths ends there; more than an even share would need a preference for it",
-            f"${w}^{layers}$ 条路径里只有一条到那里；超过平均就得偏爱它",
-        )
-        share = (last[seen - 1] / last[:seen].mean()).item()
-        made.append(Claim("far_end_is_faint", faint, share, "<", 1.0, one_path))
-    return made
+    return [Claim("reach_is_exact", reach, seen, "=", expected, back)]
 
 
 def of_recall(params: "Params", shown: "Recall") -> list[Claim]:
