@@ -61,6 +61,7 @@ class Result:
     dot_work: Work
     asked_spread: float  # the prediction: largest difference between two queries' weights without nonlinearity
     shares: Tensor  # (form, scale) share of the score variance that depends on the query: additive, dot
+    cubic_share: float  # the same at the smallest scale for a + b − (a²b + ab²) in place of tanh(a + b)
     spreads: Tensor  # (form, width) standard deviation of scores: additive with tanh, dot, dot ÷ √d
     scales: tuple[float, ...] = SCALES
     widths: tuple[int, ...] = WIDTHS
@@ -99,19 +100,32 @@ def share_of_query(scores: Tensor) -> Tensor:
     return (centred - common).square().mean() / centred.square().mean()
 
 
-@stage(keep=30)
-def shares_over_scales(lab: Lab, activation: str, seed: int) -> Tensor:
-    """The query's share at every scale; in float64 on the CPU, because it falls to 10⁻⁸."""
+def draw_curve(lab: Lab, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and v of the curve; in float64 on the CPU, because the share falls to 10⁻⁸."""
     generator = lab.generator(seed + 200)
     shape = (2, CURVE_DRAWS, CURVE_TOKENS, CURVE_WIDTH)
     query, key = torch.randn(shape, generator=generator, dtype=torch.float64)  # (draw, token, width) each
-    v = torch.randn(CURVE_WIDTH, generator=generator, dtype=torch.float64)
+    return query, key, torch.randn(CURVE_WIDTH, generator=generator, dtype=torch.float64)
+
+
+@stage(keep=30)
+def shares_over_scales(lab: Lab, activation: str, seed: int) -> Tensor:
+    """The query's share at every scale."""
+    query, key, v = draw_curve(lab, seed)
     rows = []
     for scale in SCALES:
         additive = additive_scores(scale * query, scale * key, v, activation)[0]  # (draw, query, key)
         dot = dot_scores(scale * query, scale * key)[0]  # (draw, query, key)
         rows.append(torch.stack([share_of_query(additive), share_of_query(dot)]))
     return torch.stack(rows, dim=1)  # (form, scale)
+
+
+@stage(keep=10)
+def cubic_share(lab: Lab, seed: int) -> float:
+    """What theory says of tanh at the smallest scale: of (a + b)³/3, the terms a²b + ab² mix query and key."""
+    query, key, v = draw_curve(lab, seed)
+    a, b = SCALES[0] * query.unsqueeze(-2), SCALES[0] * key.unsqueeze(-3)  # (draw, query, 1, width), (draw, 1, key, …)
+    return share_of_query((a + b - (a.square() * b + a * b.square())) @ v).item()
 
 
 @stage(keep=10)
@@ -145,6 +159,7 @@ def compute(params: Params, lab: Lab) -> Result:
         dot_work=dot_work,
         asked_spread=(linear - linear[0]).abs().max().item(),
         shares=shares_over_scales(lab, params.activation, params.seed),
+        cubic_share=cubic_share(lab, params.seed),
         spreads=spreads_over_widths(lab, params.seed),
     )
 

@@ -46,30 +46,20 @@ def bound_claim(result: "Result") -> Claim:
 
 
 def small_claims(result: "Result") -> list[Claim]:
-    """For small inputs the query's share is 4 s⁴: the lowest mixed terms are cubic."""
+    """For small inputs the query's share is 4 s⁴ on average: the lowest mixed terms are cubic."""
     share = dict(zip(result.scales, result.shares[0].tolist(), strict=True))
-    draws, keys, width = result.curve_shape
-    theory = 4 * 0.01**4 * (1 - 1 / keys)
     law = Text(
-        "At $s=0.01$ the query's share of the additive scores is $4s^4$",
-        "$s=0.01$ 时，加性分数中取决于 query 的占比是 $4s^4$",
+        "At $s=0.01$ the query's share of the additive scores is what $a^2b+ab^2$ alone gives, about $4s^4$ (ratio)",
+        "$s=0.01$ 时，加性分数中取决于 query 的占比就是 $a^2b+ab^2$ 单独给出的，约 $4s^4$（两者之比）",
     )
     why = Text(
-        r"variance of $a^2b+ab^2$ is $4s^6$ of $s^2$, times $1-1/n$; ± 5 standard errors",
-        r"$a^2b+ab^2$ 的方差 $4s^6$ 与 $s^2$ 之比，再乘 $1-1/n$；± 5 个标准误",
+        r"$\tanh z=z-z^3/3+\dots$, same $q$, $k$ and $v$; the next order takes about $14s^2$ away",
+        r"$\tanh z=z-z^3/3+\dots$，$q$、$k$、$v$ 相同；下一阶约减去 $14s^2$",
     )
     growth = Text("Doubling small inputs multiplies that share by 16", "输入很小时加倍，这个占比变成 16 倍")
     order = Text("fourth power; the next order is a few $s^2$", "四次方；下一阶是 $s^2$ 的几倍")
     return [
-        Claim(
-            "query_share_is_quartic",
-            law,
-            share[0.01],
-            "=",
-            theory,
-            why,
-            5 * theory * math.sqrt(8 / (draws * keys * width) + 2 / (draws * keys)),
-        ),
+        Claim("query_share_is_quartic", law, share[0.01] / result.cubic_share, "=", 1.0, why, 20 * 0.01**2),
         Claim("quartic_growth", growth, share[0.02] / share[0.01], "=", 16.0, order, 16 * 20 * 0.02**2),
     ]
 
