@@ -77,6 +77,19 @@ def position_bound(d: int, length: int) -> float:
     return 1 - (confused * pairs).sum().item()
 
 
+def lucky_tokens(d: int, vocabulary: int, length: int) -> tuple[float, float]:
+    """Share of tokens that are the nearest row without the factor, and its standard error.
+
+    In cosine the own row leads by 1, noise from the encoding is N(0, 1/2), rivals have N(0, 1/2 + 1/d). If positions
+    were all alike they would share their best rival, so the error is that within a best rival and between them.
+    """
+    noise = torch.arange(-8, 8, 1 / 64, dtype=torch.float64)
+    best = torch.special.ndtr(noise).pow(vocabulary - 1).diff()  # density of the best rival
+    ahead = torch.special.ndtr((1 - noise[1:] * math.sqrt(0.5 + 1 / d)) * math.sqrt(2))
+    share, square = (best @ ahead).item(), (best @ ahead.square()).item()
+    return share, math.sqrt(share * (1 - share) / length + square - share**2)
+
+
 def recovery_claims(result: "Result") -> list[Claim]:
     """What a nearest-neighbour search finds in the sum; made where theory leaves no doubt."""
     params = result.params
@@ -99,10 +112,12 @@ def recovery_claims(result: "Result") -> list[Claim]:
             "Without the factor: share of tokens that are the nearest row", "不乘系数：最相似的一行就是原 token 的比例"
         )
         why = Text(
-            "it leads by 1 against 1000 rivals with noise 0.7; ± 5 standard errors",
-            "领先 1，噪声标准差 0.7，对手 1000 个；± 5 个标准误",
+            "it leads by 1; the best of 999 rivals with noise $\\sqrt{1/2+1/d}$ mostly lies above; + 5 standard errors",
+            "它领先 1；999 个对手的噪声标准差为 $\\sqrt{1/2+1/d}$，其中最大的多半更高；+ 5 个标准误",
         )
-        made.append(Claim("token_is_lost_without_the_factor", sentence, result.token_found, "<", 0.1, why, noise))
+        share, error = lucky_tokens(d, result.vocabulary, params.positions)
+        found = result.token_found
+        made.append(Claim("token_is_lost_without_the_factor", sentence, found, "<=", share, why, 5 * error))
     if params.init == "normal" and params.multiply and d >= 256 and params.positions >= 64:
         sentence = Text("Share of positions whose own encoding is the nearest", "最近的编码就是本位置的比例")
         why = Text("neighbours differ by far less than the token's noise", "token 的噪声远大于编码之间的差别")
