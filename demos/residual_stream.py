@@ -54,6 +54,7 @@ class Result:
     params: Params
     gradients: Tensor  # (wiring, network, layer) size of ∂L/∂x_l relative to the output
     streams: Tensor  # (wiring, network, layer) root mean square of x_l
+    variances: Tensor  # (network, token, block) what LayerNorm divides by in Pre-LN
     asked: float  # the prediction: gradient ratio with skips alone, 32 blocks, g = 0.8
     collapse: Tensor  # (skip, layer) share of the tokens that differs from their mean
     losses: Tensor  # (skip, norm, depth) training loss after 150 steps
@@ -95,8 +96,8 @@ def size(x: Tensor) -> Tensor:
     return (x / largest).square().mean((-2, -1)).sqrt() * largest.flatten()  # (network,)
 
 
-def propagate(params: Params, wiring: str, lab: Lab) -> tuple[Tensor, Tensor]:
-    """Run the blocks forward, send a random gradient back, and measure both at every layer."""
+def propagate(params: Params, wiring: str, lab: Lab) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the blocks forward, send a random gradient back: sizes of both at every layer, variances of the tokens."""
     rises, falls = draw(lab, params.seed)
     generator = lab.generator(params.seed + 10)
     x, gradient = lab.normal(2, NETWORKS, TOKENS, WIDTH, generator=generator)  # (network, token, feature) each
@@ -105,7 +106,9 @@ def propagate(params: Params, wiring: str, lab: Lab) -> tuple[Tensor, Tensor]:
         stream.append(step(stream[-1], rise, fall, wiring, params.scale))
     gradients = torch.autograd.grad(stream[-1], stream, gradient)
     sizes = torch.stack([size(each) for each in gradients], dim=-1)  # (network, layer)
-    return sizes / sizes[:, -1:], torch.stack([size(each.detach()) for each in stream], dim=-1)
+    streams = [each.detach() for each in stream]
+    variances = torch.stack([x.var(-1, correction=0) for x in streams[:-1]], dim=-1)  # (network, token, block)
+    return sizes / sizes[:, -1:], torch.stack([size(x) for x in streams], dim=-1), variances
 
 
 def collapse(params: Params, lab: Lab) -> Tensor:
@@ -176,7 +179,7 @@ def train(lab: Lab, activation: str, seed: int) -> tuple[Tensor, float]:
 @stage(keep=10)
 def asked_ratio(lab: Lab, seed: int) -> float:
     """The gradient ratio that the prediction asks for, whatever the knobs say."""
-    gradients, _ = propagate(Params(depth=ASKED_DEPTH, gain=ASKED_GAIN, seed=seed), "skip", lab)
+    gradients, _, _ = propagate(Params(depth=ASKED_DEPTH, gain=ASKED_GAIN, seed=seed), "skip", lab)
     return gradients[:, 0].log().mean().exp().item()
 
 
@@ -186,8 +189,9 @@ def compute(params: Params, lab: Lab) -> Result:
     losses, start = train(lab, params.activation, params.seed)
     return Result(
         params,
-        gradients=torch.stack([gradients for gradients, _ in passes]),
-        streams=torch.stack([streams for _, streams in passes]),
+        gradients=torch.stack([gradients for gradients, _, _ in passes]),
+        streams=torch.stack([streams for _, streams, _ in passes]),
+        variances=passes[WIRINGS.index("pre")][2],
         asked=asked_ratio(lab, params.seed),
         collapse=collapse(params, lab),
         losses=losses,

@@ -81,7 +81,7 @@ def test_root_scaled_pre_norm_gradients_do_not_depend_on_depth(depth: int):
 
 
 def test_zero_branches_make_every_block_the_identity():
-    gradients, streams = propagate(Params(branch="zero"), "skip", LAB)
+    gradients, streams, _ = propagate(Params(branch="zero"), "skip", LAB)
     assert torch.equal(gradients, torch.ones_like(gradients))
     assert torch.equal(streams, streams[:, :1].expand_as(streams))
 
