@@ -28,8 +28,10 @@ def between(result: "Result", start: int, stop: int) -> float:
 
 
 def shift_claims(result: "Result") -> list[Claim]:
-    """Whether a score knows where in the sequence its two tokens are."""
+    """Whether a score knows where its two tokens are; T5 and ALiBi never look at a position, only at distances."""
     shift, change = result.params.shift, (result.after - result.before).abs().max().item()
+    if shift == 0 or result.params.scheme in ("t5", "alibi", "none"):
+        return []
     if result.params.scheme in ("learned", "sinusoidal"):
         sentence = Text(
             f"Moving both tokens by {shift} changes their score (largest change)",
@@ -39,14 +41,14 @@ def shift_claims(result: "Result") -> list[Claim]:
             "projected absolute positions are not relative; a hundred times the rounding",
             "绝对位置经过投影后不再是相对的；下限为舍入误差的一百倍",
         )
-        return [Claim("scores_change_with_a_shift", sentence, change, ">", 100 * result.rounding, why)] * (shift > 0)
+        return [Claim("scores_change_with_a_shift", sentence, change, ">", 100 * result.rounding, why)]
     sentence = Text(
         f"Moving both tokens by {shift} changes no score (largest change)",
         f"两个 token 同时平移 {shift}，分数都不变（最大变化）",
     )
     why = Text(
-        "only the offset enters; ± rounding of the angles, p·ε/2 each",
-        "只有偏移进入分数；± 角度的舍入误差，每个 p·ε/2",
+        "both vectors turn by the same angle; ± rounding of the angles, p·ε/2 each",
+        "两个向量多转了同样的角度；± 角度的舍入误差，每个 p·ε/2",
     )
     return [Claim("scores_ignore_a_shift", sentence, change, "=", 0.0, why, result.rounding)]
 
