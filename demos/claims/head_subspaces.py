@@ -17,7 +17,7 @@ ONE_HEAD = (1 + 57 / 64) / 2  # the mean accuracy that no single head with weigh
 
 def claims(result: "Result") -> list[Claim]:
     """That layouts agree or not, what a head reads, and what the trained heads do."""
-    made = [*equal_claims(result), weight_claim(result)]
+    made = [*equal_claims(result), sight_claim(result)]
     if result.params.layout == "view":
         made += view_claims(result)
     else:
@@ -44,15 +44,18 @@ def equal_claims(result: "Result") -> list[Claim]:
     ]
 
 
-def weight_claim(result: "Result") -> Claim:
-    """The sequence is not divided: no weight of any head is zero."""
-    heads, tokens, _ = result.weights.shape
+def sight_claim(result: "Result") -> Claim:
+    """The sequence is not divided among the heads."""
+    heads, tokens = result.params.heads, result.params.tokens
     sentence = Text(
-        f"The smallest of the $hn^2={heads * tokens**2}$ attention weights",
-        f"$hn^2={heads * tokens**2}$ 个注意力权重中最小的",
+        "With view and transpose: pairs of head and token where the head's output depends on the token",
+        "用 view 加 transpose：头的输出依赖于 token 的（头, token）对数",
     )
-    why = Text("the softmax gives every token of the sequence some weight", "softmax 给序列里每个 token 都分一点权重")
-    return Claim("every_head_sees_every_token", sentence, result.weights.min().item(), ">", 0.0, why)
+    why = Text(
+        f"$hn$: each of {heads} heads attends over all {tokens} tokens; by autograd",
+        f"$hn$：{heads} 个头各自看全部 {tokens} 个 token；由 autograd 求得",
+    )
+    return Claim("every_head_sees_every_token", sentence, result.seen, "=", heads * tokens, why)
 
 
 def view_claims(result: "Result") -> list[Claim]:
