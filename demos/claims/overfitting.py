@@ -69,20 +69,20 @@ def limit_claims(run: "Run") -> list[Claim]:
 
 def overfitting_claims(run: "Run") -> list[Claim]:
     """Small data and no regulariser: the signature, and how loss and accuracy part."""
-    loss, accuracy = run.validation_loss[-1].item(), run.right[-1].float().mean().item()
+    accuracy, rise = run.right[-1].float().mean().item(), run.losses[-1] - run.losses[run.best]
     below = Text("Training loss at the end, below the entropy of the labels", "结束时的训练损失，低于标签的熵")
     learned = Text("what the true rule alone would pay on average", "只靠真规则，平均要付这么多")
-    worse = Text(
-        "Validation loss at the end, above that of always answering 50 : 50",
-        "结束时的验证损失，高于永远回答 50 : 50",
+    turned = Text("Validation loss at the end minus its lowest value", "结束时的验证损失减去最低值")
+    paired = Text(
+        "5 standard errors: what the choice of the 1024 examples may explain",
+        "5 个标准误：1024 个样本的偶然性所能解释的部分",
     )
-    certain = Text("confident mistakes cost −ln p without bound", "自信地犯错，代价 −ln p 没有上限")
     still = Text("Validation accuracy at the end, still above chance", "结束时的验证正确率，仍高于瞎猜")
     chance = Text("1/2 + 5 standard errors of 1024 guesses", "1/2 + 1024 次瞎猜的 5 个标准误")
-    lucky = 0.5 + 5 * 0.5 / math.sqrt(run.right.shape[-1])
+    lucky, chance_rise = 0.5 + 5 * 0.5 / math.sqrt(len(rise)), 5 * rise.std().item() / math.sqrt(len(rise))
     return [
         Claim("train_loss_below_floor", below, run.train_loss[-1].item(), "<", FLOOR, learned),
-        Claim("loss_worse_than_guessing", worse, loss, ">", math.log(2), certain),
+        Claim("validation_loss_turns", turned, rise.mean().item(), ">", chance_rise, paired),
         Claim("accuracy_above_chance", still, accuracy, ">", lucky, chance),
     ]
 
