@@ -38,6 +38,10 @@ NAMES = catalogue.names()
 PATIENCE = 2.5  # seconds of computing per demo in the everyday run; at least the defaults are always looked at
 BY_HEART = 1.0  # seconds: a slower default state is recomputed by the sweep only
 ACCELERATORS = [name for name in device.available() if name != "cpu"]
+CUDA_WARNS = pytest.mark.filterwarnings(  # of what is slower or set up late, not of what is wrong
+    "ignore:Attempting to run cuBLAS, but there was no current CUDA context",
+    "ignore:RNN module weights are not part of single contiguous chunk",
+)
 SHORT_OF_A_GPU = pytest.mark.skipif(not ACCELERATORS, reason="no CUDA or MPS device here; run on a machine with one")
 
 
@@ -205,6 +209,7 @@ print("random numbers drawn" if not torch.equal(state, torch.get_rng_state()) el
 
 @pytest.mark.gpu
 @SHORT_OF_A_GPU
+@CUDA_WARNS
 def test_a_gpu_shows_what_the_cpu_shows(name: str, demo: Demo):
     presets = [preset.params for preset in demo.presets]
     for params in dict.fromkeys([demo.params(), *presets]):
@@ -215,6 +220,7 @@ def test_a_gpu_shows_what_the_cpu_shows(name: str, demo: Demo):
 
 @pytest.mark.gpu
 @SHORT_OF_A_GPU
+@CUDA_WARNS
 def test_every_claim_holds_on_a_gpu_in_every_state(name: str, demo: Demo):
     lab = Lab(torch.device(ACCELERATORS[0]))
     for params in look(name).states():
