@@ -19,13 +19,15 @@ SIGNS = {"=": "=", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 def claim_list(claims: Sequence[Claim], footer: str) -> None:
     """All claims and the footer as one block; a claim that fails is red and says so with its number."""
-    say = session.say
-    lines = [f"##### {say(HEADING)}"] if claims else []
+    language = session.language()  # once: asking Streamlit for each text of a long list takes half a millisecond
+    lines = [f"##### {HEADING.in_(language)}"] if claims else []
+    line = LINE.in_(language)
     for claim in claims:
         mark = ":green[:material/check_circle:]" if claim.holds else ":red[:material/cancel:]"
         expected = number(claim.expected) + (f" ± {number(claim.tolerance)}" if claim.tolerance else "")
-        numbers = say(LINE).format(measured=number(claim.measured), relation=SIGNS[claim.relation], expected=expected)
-        lines.append(f"{mark} {say(claim.sentence)}  \n{numbers} :small[:gray[{say(claim.because)}]]")
+        numbers = line.format(measured=number(claim.measured), relation=SIGNS[claim.relation], expected=expected)
+        sentence, because = claim.sentence.in_(language), claim.because.in_(language)
+        lines.append(f"{mark} {sentence}  \n{numbers} :small[:gray[{because}]]")
     st.markdown("\n\n".join([*lines, footer]))
 
 

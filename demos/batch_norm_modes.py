@@ -83,6 +83,7 @@ class Result:
     alone: float  # largest difference between one sample evaluated alone and in its batch
     upstream: Tensor  # (sample, feature) ∂L/∂output of the last batch
     gradient: Tensor  # (sample, feature) ∂L/∂input of the last batch
+    oracle: tuple[float, float, float]  # differences from PyTorch: outputs, running statistics, gradient in 1/σ_B
     folded: float  # largest difference between linear + BatchNorm and one folded linear layer
     folded_size: float  # size of the numbers added up there
     rescaled: tuple[float, float, float]  # change of the outputs, of the gradient (ratio), and cos(weight, gradient)
@@ -153,6 +154,25 @@ def fold(lab: Lab, running: Tensor, seed: int) -> tuple[float, float]:
     return (two_layers - one_layer).abs().max().item(), size.item()
 
 
+def against_pytorch(params: Params, batches: Tensor, outputs: Tensor, final: Tensor) -> tuple[float, float]:
+    """The same batches through PyTorch's own layer: largest difference of the outputs and of the running statistics."""
+    running, gaps = [torch.zeros_like(final[0]), torch.ones_like(final[1])], []
+    for step, (batch, ours) in enumerate(zip(batches, outputs, strict=True), start=1):
+        weight = params.momentum if params.averaging == "exponential" else 1 / step
+        theirs = F.batch_norm(batch, *running, training=True, momentum=weight, eps=EPSILON)  # (sample, feature)
+        gaps.append((theirs - ours).abs().max())
+    return torch.stack(gaps).max().item(), (torch.stack(running) - final).abs().max().item()
+
+
+def against_autograd(x: Tensor, upstream: Tensor, gradient: Tensor, variance: Tensor) -> float:
+    """Largest difference between our gradient and the one that PyTorch derives, in units of 1/σ_B."""
+    x = x.clone().requires_grad_()
+    loss = (F.batch_norm(x, None, None, training=True, eps=EPSILON) * upstream).sum()
+    (derived,) = torch.autograd.grad(loss, x)  # (sample, feature)
+    return ((gradient - derived).abs() * (variance + EPSILON).sqrt()).max().item()
+
+
+@stage(keep=10)
 def rescale(lab: Lab, seed: int) -> tuple[float, float, float]:
     """Multiply the weights before BatchNorm by 10: outputs, gradient with respect to the weights, and its direction."""
     generator = lab.generator(seed + 300)
@@ -187,6 +207,8 @@ def compute(params: Params, lab: Lab) -> Result:
     moved = [test_training - normalise(plain)[0], test_inference - evaluate(plain, final)]
 
     upstream = lab.normal(params.batch, FEATURES, generator=generator)  # (sample, feature)
+    gradient = backward(upstream, outputs[-1], variance[-1])  # (sample, feature)
+    off_gradient = against_autograd(batches[-1], upstream, gradient, variance[-1])
     folded, folded_size = fold(lab, final, params.seed)
     asked = normalise(lab.normal(256, 2, 1, generator=lab.generator(params.seed)))[0]
     return Result(
@@ -202,7 +224,8 @@ def compute(params: Params, lab: Lab) -> Result:
         moved=torch.stack([change[:, 0].mean() for change in moved]),
         alone=(evaluate(test[:1], final) - test_inference[:1]).abs().max().item(),
         upstream=upstream,
-        gradient=backward(upstream, outputs[-1], variance[-1]),
+        gradient=gradient,
+        oracle=(*against_pytorch(params, batches, outputs, final), off_gradient),
         folded=folded,
         folded_size=folded_size,
         rescaled=rescale(lab, params.seed),

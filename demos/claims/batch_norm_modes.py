@@ -4,7 +4,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from demos.kit.contract import Claim
 from language import Text, same
@@ -169,19 +168,8 @@ def size_claims(result: "Result") -> list[Claim]:
 
 def oracle_claims(result: "Result") -> list[Claim]:
     """The hand-written layer against PyTorch: forward, running statistics, backward, folding."""
-    params = result.params
-    running = [torch.zeros(result.running.shape[2]), torch.ones(result.running.shape[2])]
-    gaps = []
-    for step, (batch, outputs) in enumerate(zip(result.batches, result.outputs, strict=True), start=1):
-        weight = params.momentum if params.averaging == "exponential" else 1 / step
-        oracle = F.batch_norm(batch, *running, training=True, momentum=weight, eps=EPSILON)
-        gaps.append((oracle - outputs).abs().max())
-    forward = torch.stack(gaps).max().item()
-    stored = (torch.stack(running) - result.running[:, -1]).abs().max().item()
-    x = result.batches[-1].clone().requires_grad_()
-    (expected,) = torch.autograd.grad((F.batch_norm(x, None, None, training=True) * result.upstream).sum(), x)
+    params, (forward, stored, backward) = result.params, result.oracle
     deviation = (result.batch_variance[-1] + EPSILON).sqrt()  # (feature,)
-    backward = ((result.gradient - expected).abs() * deviation).max().item()
     largest = result.upstream.abs().max().item() * max(result.outputs[-1].abs().max().item(), 1.0)
     reach = result.batches.abs().max().item()
     slip = 8 * ROUNDING * math.sqrt(params.batch) * (reach / deviation.min().item() + 1)
