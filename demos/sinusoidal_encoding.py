@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from demos.figures.sinusoidal_encoding import pictures
@@ -86,10 +87,10 @@ def position_scores(encoding: Tensor, params: Params, lab: Lab) -> Tensor:
 
 def explained_by_offset(scores: Tensor) -> Tensor:
     """R² of predicting each score by the mean of its diagonal, that is, by the offset n − m alone."""
-    centred = scores - scores.mean()
-    length = len(scores)
-    diagonals = [centred.diagonal(offset) for offset in range(1 - length, length)]
-    between = sum(len(diagonal) * diagonal.mean() ** 2 for diagonal in diagonals)
+    centred, n = scores - scores.mean(), len(scores)
+    slanted = F.pad(centred.flip(1), (0, n)).flatten()[:-n].view(n, 2 * n - 1)  # every diagonal became a column
+    sizes = n - torch.arange(1 - n, n, device=scores.device).abs()  # (offset,)
+    between = (slanted.sum(0).square() / sizes).sum()  # size · mean² of every diagonal
     return between / centred.square().sum()
 
 
