@@ -1,5 +1,6 @@
 """The pages of the app by name, so that one screen can lead to another, and the addresses the server adds."""
 
+import functools
 from pathlib import Path
 
 import streamlit as st
@@ -12,5 +13,11 @@ QUESTIONS, QUESTION, REVIEW, QUIZ, LAB, SETTINGS = (
 
 def served(path: str) -> str:
     """The address of `path` on this server, behind the base path if there is one."""
+    return _base() + path
+
+
+@functools.cache
+def _base() -> str:
+    """The base path, asked for once: every question to Streamlit's options takes a fifth of a millisecond."""
     base = st.get_option("server.baseUrlPath").strip("/")
-    return f"{'/' + base if base else ''}{path}"
+    return "/" + base if base else ""
