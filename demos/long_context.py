@@ -24,7 +24,7 @@ from language import Text
 
 SEQUENCES, LEARNING_RATE = 4, 3e-3  # sequences tested and per tuning step
 TOKENS, DIRECTIONS = 128, 8  # of the windowed stack whose gradient is measured
-STORED, QUERIES = powers_of_two(4, 512), 1024  # pairs to store; at least so many of them are asked for
+STORED, QUERIES = powers_of_two(4, 512), 1024  # pairs to store; so many are asked for, in sets of them
 CROWDS, LEADS = tuple(10**power for power in range(1, 7)), (4, 8, 16)  # leads that are always shown
 LENGTHS, WINDOWS = powers_of_two(1024, 1_048_576), (256, 1024, 4096)
 COMPARED = 300  # tokens of the comparison with masked attention; no multiple of a block
@@ -210,7 +210,7 @@ def reach_view(params: Params, lab: Lab) -> Reach:
 @stage(keep=128)
 def recall(lab: Lab, pairs: int, d: int, scale: int, seed: int) -> tuple[dict[str, float], Tensor, int]:
     """Share of pairs whose own value is nearest to the answer; noise power and rank of the linear state."""
-    drawn = lab.normal(2, max(4, QUERIES // pairs), pairs, d, generator=lab.generator(seed))
+    drawn = lab.normal(2, QUERIES // pairs, pairs, d, generator=lab.generator(seed))
     keys, values = F.normalize(drawn, dim=-1)  # (trial, pair, feature) each
     state = keys.mT @ values  # (trial, feature, feature): Σ k vᵀ, however many pairs
     recent = max(1, d // 2)  # pairs of a cache with as many numbers as the state
@@ -230,8 +230,9 @@ def recall(lab: Lab, pairs: int, d: int, scale: int, seed: int) -> tuple[dict[st
 @stage(keep=16)
 def diluted(_lab: Lab, gap: int) -> Tensor:
     """The weight of one token whose logit is `gap` above n − 1 others; in fp64, since it sums up a million terms."""
-    crowds = [F.pad(torch.tensor([gap], dtype=torch.float64), (0, crowd - 1)) for crowd in CROWDS]  # logits
-    return torch.stack([logits.softmax(0)[0] for logits in crowds])  # (crowd,)
+    logits = torch.zeros(CROWDS[-1], dtype=torch.float64)  # (token,)
+    logits[0] = gap
+    return torch.stack([logits[:crowd].softmax(0)[0] for crowd in CROWDS])  # (crowd,)
 
 
 def recall_view(params: Params, lab: Lab) -> Recall:
