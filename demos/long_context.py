@@ -230,8 +230,7 @@ def recall(lab: Lab, pairs: int, d: int, scale: int, seed: int) -> tuple[dict[st
 @stage(keep=16)
 def diluted(_lab: Lab, gap: int) -> Tensor:
     """The weight of one token whose logit is `gap` above n − 1 others; in fp64, since it sums up a million terms."""
-    logits = torch.zeros(CROWDS[-1], dtype=torch.float64)  # (token,)
-    logits[0] = gap
+    logits = F.pad(torch.tensor([gap], dtype=torch.float64), (0, CROWDS[-1] - 1))  # (token,)
     return torch.stack([logits[:crowd].softmax(0)[0] for crowd in CROWDS])  # (crowd,)
 
 

@@ -7,6 +7,7 @@ characters without spaces. The rules of questions/README.md hold within a tenth.
 import re
 
 import pytest
+from pydantic import TypeAdapter
 
 from demos.kit import catalogue
 from questions.__main__ import Demos
@@ -81,7 +82,9 @@ def test_every_demo_belongs_to_a_question():
 @pytest.mark.parametrize("url", ["http://arxiv.org/abs/1706.03762", "arxiv.org/abs/1706.03762", "javascript:alert(1)"])
 def test_a_source_without_https_is_refused(url):
     with pytest.raises(ValueError, match="url"):
-        Source(id="paper", authors="A", title="T", year=2017, url=url, supports=("one",))
+        TypeAdapter(Source).validate_python(
+            {"id": "paper", "authors": "A", "title": "T", "year": 2017, "url": url, "supports": ["one"]}
+        )
 
 
 def test_no_released_id_disappears_because_reviews_point_at_it():

@@ -49,7 +49,7 @@ def sight_claim(result: "Result") -> Claim:
     heads, tokens = result.params.heads, result.params.tokens
     sentence = Text(
         "With view and transpose: pairs of head and token where the head's output depends on the token",
-        "用 view 加 transpose：头的输出依赖于 token 的（头, token）对数",
+        "用 view 加 transpose：头的输出依赖于 token 的（头，token）对数",
     )
     why = Text(
         f"$hn$: each of {heads} heads attends over all {tokens} tokens; by autograd",

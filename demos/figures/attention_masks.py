@@ -1,12 +1,12 @@
 """The figures of `attention_masks`."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from demos.kit import charts
+from demos.kit.cells import score_word, weight_word
 from demos.kit.charts import BLUE, GREY, Axis, Label
 from demos.kit.contract import Picture
 from language import Text
@@ -47,23 +47,6 @@ def cells(values: Tensor, texts: list[list[str]], x: Axis, y: Axis, reach: float
     figure["data"][0] |= {"showscale": False, "textfont": {"size": 10}}
     figure["data"][0]["hovertemplate"] = "%{y} → %{x}: %{text}<extra></extra>"
     return figure
-
-
-def score_word(score: float) -> str:
-    """A score in at most five characters."""
-    if math.isnan(score):
-        return "NaN"
-    if score < -9999:
-        return "−∞" if math.isinf(score) else "−1e9" if -2e9 < score < -5e8 else "min"
-    rounded = round(score, 1) + 0.0  # no −0.0
-    return (f"{rounded:.1f}" if abs(score) < 100 else f"{score:.0f}").replace("-", "−")
-
-
-def weight_word(weight: float) -> str:
-    """A weight in at most four characters: .37, 0 or NaN."""
-    if math.isnan(weight):
-        return "NaN"
-    return "0" if weight == 0 else "1" if weight >= 0.995 else f"{weight:.2f}"[1:] if weight >= 0.005 else "<.01"
 
 
 SCORE_TITLES = {

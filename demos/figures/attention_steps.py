@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from demos.figures.attention_masks import score_word, weight_word
 from demos.kit import charts
+from demos.kit.cells import score_word, weight_word
 from demos.kit.charts import BLUE, GREEN, GREY, ORANGE, Axis, Line
 from demos.kit.contract import Picture
 from language import Text, same
