@@ -2,7 +2,9 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder  # whole files, the long browser journeys first
+# one more than there are cores, because a browser waits; whole files, the long browser journeys first
+WORKERS := $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run serve test sweep check format bench bank clean
 

@@ -10,9 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from demos.kit import catalogue
-from questions.__main__ import Demos
 from study import bank
-from study.question import Bank, Question, Source
+from study.question import Question, Source
 from tests import question_ids
 
 BANK = bank.load()
@@ -67,12 +66,6 @@ def test_the_full_answer_has_the_length_of_a_page(question: Question):
 def test_a_question_has_a_rubric_that_can_be_failed_and_passed(question: Question):
     core = sum(point.core for point in question.key_points)
     assert 0 < core < len(question.key_points)
-
-
-@each_question
-def test_every_demo_preset_and_evidence_resolves(question: Question):
-    alone = Bank((question,), BANK.topics, ())
-    assert [str(problem) for problem in bank.link_problems(alone, Demos())] == []
 
 
 def test_every_demo_belongs_to_a_question():

@@ -21,6 +21,9 @@ from demos.kit.contract import Demo, Picture, Prediction
 from demos.kit.lab import Lab
 from demos.kit.stage import forget
 from language import LANGUAGES, Text, resolved
+from questions.__main__ import Demos
+from study import bank
+from study.question import Bank, Question
 from tests.demos.watch import (
     CPU,
     Look,
@@ -34,7 +37,7 @@ from tests.demos.watch import (
     watch,
 )
 
-NAMES = catalogue.names()
+NAMES, BANK = catalogue.names(), bank.load()
 PATIENCE = 2.5  # seconds of computing per demo in the everyday run; at least the defaults are always looked at
 BY_HEART = 1.0  # seconds: a slower default state is recomputed by the sweep only
 ACCELERATORS = [name for name in device.available() if name != "cpu"]
@@ -110,6 +113,13 @@ def test_the_defaults_and_presets_show_figures_and_make_claims(name: str, patien
         if seen is not None and seen.problem is None:
             assert seen.claims, params
             assert seen.data != digest([]), params
+
+
+@pytest.mark.parametrize("question", BANK.questions, ids=lambda question: f"{question.number:02}")
+def test_what_a_question_says_of_its_demo_is_there(question: Question):
+    """Asked here, where the stages of the states that it links to are remembered."""
+    alone = Bank((question,), BANK.topics, ())
+    assert [str(problem) for problem in bank.link_problems(alone, Demos())] == []
 
 
 def test_claims_hold_and_are_finite_at_every_edge(name: str, patience: float):
