@@ -3,7 +3,7 @@
 A figure follows from the demo, its knobs, the language and the device, so no learner's session is touched.
 """
 
-from typing import NoReturn
+import time
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from components import places
 from language import LANGUAGES, Text
 
+SHORT = 0.2  # seconds: a training that takes longer is left to the page, which shows how far it is
 PATH = "/viva/figures/{language}/{device}/{demo}"
 
 
@@ -32,23 +33,21 @@ def _figures(request: Request) -> Response:
     from demos.kit import catalogue, device, knobs, runner
     from demos.kit.lab import Lab, Stopped
 
-    asked = request.path_params
+    asked, start = request.path_params, time.monotonic()
+
+    def leave(_fraction: float, _note: Text | None) -> None:
+        if time.monotonic() - start > SHORT:
+            raise Stopped
+
     if asked["demo"] not in catalogue.names() or asked["language"] not in LANGUAGES:
         return Response(status_code=404)
     try:
         demo = catalogue.load(asked["demo"])
         params, _ = knobs.read(demo.params, request.query_params)
-        pictures = runner.draw(demo, params, Lab(device.choose(asked["device"]), _leave))
+        pictures = runner.draw(demo, params, Lab(device.choose(asked["device"]), leave))
     except (Stopped, catalogue.DemoFileError):
         pictures = None
     if pictures is None:
         return Response(status_code=204)
     body = written(drawings(pictures, asked["language"]))
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _leave(_fraction: float, _note: Text | None) -> NoReturn:
-    """A stage that reports progress takes long: the page runs it, with a bar."""
-    from demos.kit.lab import Stopped
-
-    raise Stopped

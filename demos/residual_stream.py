@@ -96,7 +96,8 @@ def size(x: Tensor) -> Tensor:
     return (x / largest).square().mean((-2, -1)).sqrt() * largest.flatten()  # (network,)
 
 
-def propagate(params: Params, wiring: str, lab: Lab) -> tuple[Tensor, Tensor, Tensor]:
+@stage(keep=80)
+def propagate(lab: Lab, params: Params, wiring: str) -> tuple[Tensor, Tensor, Tensor]:
     """Run the blocks forward, send a random gradient back: sizes of both at every layer, variances of the tokens."""
     rises, falls = draw(lab, params.seed)
     generator = lab.generator(params.seed + 10)
@@ -111,9 +112,10 @@ def propagate(params: Params, wiring: str, lab: Lab) -> tuple[Tensor, Tensor, Te
     return sizes / sizes[:, -1:], torch.stack([size(x) for x in streams], dim=-1), variances
 
 
-def collapse(params: Params, lab: Lab) -> Tensor:
+@stage(keep=10)
+def collapse(lab: Lab, seed: int) -> Tensor:
     """Attention layers alone, without and with skips: how far the tokens are from all being the same."""
-    generator, width = lab.generator(params.seed + 20), ATTENTION_WIDTH
+    generator, width = lab.generator(seed + 20), ATTENTION_WIDTH
     tokens = lab.normal(ATTENTION_TOKENS, width, generator=generator)
     weights = lab.normal(ATTENTION_LAYERS, 3, width, width, generator=generator) / math.sqrt(width)
     shares = []
@@ -179,13 +181,13 @@ def train(lab: Lab, activation: str, seed: int) -> tuple[Tensor, float]:
 @stage(keep=10)
 def asked_ratio(lab: Lab, seed: int) -> float:
     """The gradient ratio that the prediction asks for, whatever the knobs say."""
-    gradients, _, _ = propagate(Params(depth=ASKED_DEPTH, gain=ASKED_GAIN, seed=seed), "skip", lab)
+    gradients, _, _ = propagate(lab, Params(depth=ASKED_DEPTH, gain=ASKED_GAIN, seed=seed), "skip")
     return gradients[:, 0].log().mean().exp().item()
 
 
 def compute(params: Params, lab: Lab) -> Result:
     """Propagate through four wirings, let attention collapse, then train."""
-    passes = [propagate(params, wiring, lab) for wiring in WIRINGS]
+    passes = [propagate(lab, params, wiring) for wiring in WIRINGS]
     losses, start = train(lab, params.activation, params.seed)
     return Result(
         params,
@@ -193,7 +195,7 @@ def compute(params: Params, lab: Lab) -> Result:
         streams=torch.stack([streams for _, streams, _ in passes]),
         variances=passes[WIRINGS.index("pre")][2],
         asked=asked_ratio(lab, params.seed),
-        collapse=collapse(params, lab),
+        collapse=collapse(lab, params.seed),
         losses=losses,
         start=start,
     )

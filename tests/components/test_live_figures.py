@@ -58,11 +58,18 @@ def test_an_unknown_language_is_not_found(client: TestClient):
     assert get(client, language="xx").status_code == 404
 
 
-def test_what_must_be_trained_first_is_left_to_the_page_and_comes_alone_afterwards(client: TestClient, lab: Lab):
+def test_what_trains_for_long_is_left_to_the_page_and_comes_alone_afterwards(client: TestClient, lab: Lab, monkeypatch):
+    monkeypatch.setattr(live_figures, "SHORT", 0.0)
     stage.forget("demos.query_key_projection")
     assert get(client, "query_key_projection").status_code == 204
     demo = catalogue.load("query_key_projection")
     runner.run(demo, demo.params(), lab)
+    assert get(client, "query_key_projection").status_code == 200
+
+
+def test_a_short_training_does_not_wait_for_the_page(client: TestClient, monkeypatch):
+    monkeypatch.setattr(live_figures, "SHORT", 60.0)
+    stage.forget("demos.query_key_projection")
     assert get(client, "query_key_projection").status_code == 200
 
 

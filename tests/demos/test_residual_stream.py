@@ -52,7 +52,7 @@ def test_the_gradient_of_the_first_layer_is_the_one_of_the_whole_network():
     change = ((output(x + nudge) - output(x - nudge)) * upstream).sum() / 2e-7
     assert change.item() == pytest.approx(gradient.square().sum().item(), rel=1e-4)
     ratio = gradient.square().mean((-2, -1)).sqrt() / upstream.square().mean((-2, -1)).sqrt()
-    torch.testing.assert_close(propagate(params, "pre", LAB)[0][:, 0].double(), ratio, rtol=1e-3, atol=0)
+    torch.testing.assert_close(propagate(LAB, params, "pre")[0][:, 0].double(), ratio, rtol=1e-3, atol=0)
 
 
 def test_sizes_survive_squares_beyond_fp32():
@@ -65,7 +65,7 @@ def test_sizes_survive_squares_beyond_fp32():
 def test_with_unit_gain_the_variance_doubles_per_block():
     """Averaged over ten seeds: 2^8 after eight blocks, where a plain network stays at 1."""
     ends = {
-        wiring: torch.stack([propagate(Params(depth=8, gain=1.0, seed=seed), wiring, LAB)[1] for seed in range(10)])
+        wiring: torch.stack([propagate(LAB, Params(depth=8, gain=1.0, seed=seed), wiring)[1] for seed in range(10)])
         for wiring in ("plain", "skip", "pre")
     }
     squares = {wiring: streams[..., -1].square().mean().item() for wiring, streams in ends.items()}
@@ -76,12 +76,12 @@ def test_with_unit_gain_the_variance_doubles_per_block():
 
 @pytest.mark.parametrize("depth", [8, 16, 32, 64])
 def test_root_scaled_pre_norm_gradients_do_not_depend_on_depth(depth: int):
-    ratio = propagate(Params(depth=depth, branch="root"), "pre", LAB)[0][:, 0].mean().item()
+    ratio = propagate(LAB, Params(depth=depth, branch="root"), "pre")[0][:, 0].mean().item()
     assert ratio == pytest.approx(math.sqrt(1 + 0.8**2), rel=0.06)
 
 
 def test_zero_branches_make_every_block_the_identity():
-    gradients, streams, _ = propagate(Params(branch="zero"), "skip", LAB)
+    gradients, streams, _ = propagate(LAB, Params(branch="zero"), "skip")
     assert torch.equal(gradients, torch.ones_like(gradients))
     assert torch.equal(streams, streams[:, :1].expand_as(streams))
 
