@@ -1,5 +1,6 @@
 """One encoder layer, step by step: which steps mix tokens, and what the residual holds apart."""
 
+import functools
 import math
 from dataclasses import dataclass, fields
 from typing import Annotated
@@ -150,23 +151,21 @@ def encode(x: Tensor, layer: Layer, params: Params, real: Tensor) -> Trace:
 def similarity(x: Tensor) -> Tensor:
     """Mean cosine between two different tokens, averaged over networks."""
     unit = nn.functional.normalize(x, dim=-1)
-    cosines = unit @ unit.mT  # (network, token, token)
-    count = x.shape[-2]
+    cosines, count = unit @ unit.mT, x.shape[-2]  # (network, token, token)
     return (cosines.sum((-2, -1)) - count).mean() / (count * (count - 1))
 
 
 @stage(keep=20)
 def by_depth(lab: Lab, wiring: str, seed: int) -> Tensor:
     """Twelve random layers with and without residuals: similarity of tokens after each."""
-    rows = []
+    generator, rows = lab.generator(seed), []
+    tokens = lab.normal(NETWORKS, DEEP_TOKENS, DEEP_WIDTH, generator=generator)  # (network, token, feature)
+    layers = [draw_layer(DEEP_WIDTH, generator, lab, (NETWORKS,)) for _ in range(DEPTH)]
+    everything = torch.ones(DEEP_TOKENS, dtype=torch.bool, device=lab.device)
     for residual in (False, True):
-        params = Params(heads=4, wiring=wiring, residual=residual)
-        generator = lab.generator(seed)
-        x = lab.normal(NETWORKS, DEEP_TOKENS, DEEP_WIDTH, generator=generator)  # (network, token, feature)
-        everything = torch.ones(DEEP_TOKENS, dtype=torch.bool, device=lab.device)
-        row = []
-        for _ in range(DEPTH):
-            x = encode(x, draw_layer(DEEP_WIDTH, generator, lab, (NETWORKS,)), params, everything).output
+        params, x, row = Params(heads=4, wiring=wiring, residual=residual), tokens, []
+        for layer in layers:
+            x = encode(x, layer, params, everything).output
             row.append(similarity(x))
         rows.append(torch.stack(row))
     return torch.stack(rows).cpu()  # (residual, depth)
@@ -209,6 +208,7 @@ def reversal_error(x: Tensor, encoding: Tensor | float, layer: Layer, params: Pa
     return (backwards.flip(0) - forwards).abs().max().item()
 
 
+@functools.cache
 def parameters_by_part(width: int, heads: int) -> dict[str, int]:
     """Of PyTorch's encoder layer, on the meta device: shapes without numbers."""
     layer = nn.TransformerEncoderLayer(width, heads, 4 * width, device="meta")
