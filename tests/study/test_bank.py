@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,26 @@ def test_a_mistake_is_told_with_file_line_and_field(folder, right, wrong, line, 
     assert place(problem) == ("04-scaling.yaml", line, field)
     assert problem.message
     assert all(field.startswith(echo.field) for echo in echoes)  # "too few valid options", because one is wrong
+
+
+LIMITS = {
+    "key_points": (6, 10),
+    "traps": (1, None),
+    "follow_ups": (3, 4),
+    "choices": (2, None),
+    "recall": (3, None),
+    "demos": (1, None),
+    "sources": (1, None),
+}
+
+
+@pytest.mark.parametrize("field", LIMITS)
+def test_too_few_or_too_many_parts_are_told(folder, field):
+    whole, (least, most) = yaml.safe_load(QUESTION), LIMITS[field]
+    for count in [least - 1, *([most + 1] if most else [])]:
+        parts = (whole[field] * 11)[:count]
+        found = problems(folder, yaml.safe_dump({**whole, field: parts}, allow_unicode=True))
+        assert field in {problem.field for problem in found}, count
 
 
 PLACED = {

@@ -48,7 +48,7 @@ def test_a_question_shows_all_its_sections_and_its_demo_in_both_languages(visit:
         assert [text.in_(language) for text in parts if text.in_(language) not in seen] == []
         assert all(source.url in seen for source in question.sources)
         claims = [text.value for text in page.markdown if "check_circle" in text.value]
-        assert len(claims) == len(charts(page)[:1]) == runs
+        assert bool(claims) == bool(charts(page)) == runs
         assert ":material/cancel:" not in "".join(claims)
 
 
