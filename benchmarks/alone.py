@@ -71,12 +71,9 @@ def seconds(name: str, knob: str, position: int) -> float:
     demo = catalogue.load(name)
     kind = knobs.knobs_of(demo.params)[knob]
     default = getattr(demo.params, knob)
-    if isinstance(kind, Spaced):
-        value = kind.values[position]
-    elif isinstance(kind, Range):
-        value = round(min(kind.low + position * kind.step, kind.high), 9)
-    else:
+    if not isinstance(kind, Range | Spaced):
         raise TypeError(f"{name}.{knob} is not a slider")
+    value = kind.values[position]
     return _compute(demo, demo.params(**{knob: type(default)(value)}))[0]
 
 
@@ -109,16 +106,9 @@ def _prepare() -> None:
 
 def _sliders(demo: Demo) -> list[tuple[str, int]]:
     """The sliders shown at the defaults with their number of positions; the seed last."""
-    found = knobs.knobs_of(demo.params)
     values = dataclasses.asdict(demo.params())
-    counts: dict[str, int] = {}
-    for name, knob in found.items():
-        if not knobs.is_shown(knob, values):
-            continue
-        if isinstance(knob, Spaced):
-            counts[name] = len(knob.values)
-        elif isinstance(knob, Range):
-            counts[name] = round((knob.high - knob.low) / knob.step) + 1
+    shown = {name: knob for name, knob in knobs.knobs_of(demo.params).items() if knobs.is_shown(knob, values)}
+    counts = {name: len(knob.values) for name, knob in shown.items() if isinstance(knob, Range | Spaced)}
     return sorted(counts.items(), key=lambda item: item[0] == "seed")
 
 

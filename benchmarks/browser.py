@@ -79,12 +79,13 @@ class Tab:
 
     async def _move_range(self, widget: str, shown: dict[str, Any], fragment: str, position: int) -> Run:
         """Report as the page does: through the charts that the range moves if they are there, else by itself."""
-        value = shown["steps"][position] if shown["steps"] else shown["min"] + position * shown["step"]
+        value = shown["values"][position]
         state = {"value": value}
-        if shown["charts"] in self._charts:
-            widget, version, fragment = self._charts[shown["charts"]]
+        charts, knob = shown["turns"]
+        if charts in self._charts:
+            widget, version, fragment = self._charts[charts]
             self._turns += 1
-            state = {"turns": {"number": self._turns, "version": version, "values": {shown["name"]: value}}}
+            state = {"turns": {"number": self._turns, "version": version, "values": {knob: value}}}
         self._states[widget] = WidgetState(id=widget, json_value=json.dumps(state))
         return await self._run(fragment)
 
@@ -146,7 +147,7 @@ class Tab:
         if component.component_name == "live_range":
             self._ranges[key] = (component.id, json.loads(component.bytes), delta.fragment_id)
         if component.component_name == "live_chart":
-            self._charts[key] = (component.id, json.loads(component.bytes)["version"], delta.fragment_id)
+            self._charts[key] = (component.id, json.loads(component.bytes)["follow"]["version"], delta.fragment_id)
         for slider in sliders(element):
             self._sliders[slider.key] = (slider, delta.fragment_id)
             if slider.id not in self._states or slider.forced:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
-from playwright.sync_api import TimeoutError as NothingPainted
+from playwright.sync_api import TimeoutError as Unchanged
 
 from benchmarks import alone, bars
 from benchmarks.bars import Row, median, percentile
@@ -29,6 +29,7 @@ WARM_UP, ROUNDS = 2, 14  # rounds of single keys before and after counting start
 BURSTS, KEYS, GAP = 3, 20, 30  # bursts, keys in each, ms between two keys
 STEPS, STEP = 20, 20  # mouse moves of a drag, ms between two
 QUIET = 400  # ms without a change after which a move counts as over
+PATIENCE = 3000  # ms without any change after which a move counts as one that changes nothing
 FIGURE = ".js-plotly-plot"
 WATCH = """() => {
     const seen = (window.seen = { start: 0, painted: 0, states: new Set() });
@@ -39,7 +40,10 @@ WATCH = """() => {
     new MutationObserver((changes) => {
         const touches = (node) => node?.closest?.('FIGURE') || node?.querySelector?.('FIGURE');
         const inside = (target) => (target.nodeType === 1 ? target : target.parentElement)?.closest('FIGURE');
-        const hit = changes.some(({ target, addedNodes }) => inside(target) || [...addedNodes].some(touches));
+        // a figure out of sight changes its name, not its picture
+        const renames = ({ target, type }) => type === 'attributes' && target.matches('FIGURE');
+        const drawn = changes.filter((change) => !renames(change));
+        const hit = drawn.some(({ target, addedNodes }) => inside(target) || [...addedNodes].some(touches));
         if (!hit) return;
         seen.changed = performance.now();
         seen.states.add(document.querySelector('FIGURE')?.ariaLabel);
@@ -49,7 +53,7 @@ WATCH = """() => {
 BEGIN = "() => Object.assign(window.seen, { start: 0, changed: 0, painted: 0, states: new Set() })"
 OVER = f"""() => window.seen.start && window.seen.changed && window.seen.painted >= window.seen.changed
     && performance.now() - window.seen.changed > {QUIET} && performance.now() - window.seen.start > {QUIET}"""
-POSITIONS = "({ min, max, step }) => Math.round((max - min) / step) + 1"
+POSITIONS = "({ max }) => Number(max) + 1"
 TOOK = "() => window.seen.painted - window.seen.start"
 
 
@@ -73,8 +77,17 @@ class Target:
         steps = self.positions - 1
         self._walk = itertools.cycle(["ArrowRight"] * steps + ["ArrowLeft"] * steps)
 
-    def press(self, times: int) -> float:
-        """Press an arrow key `times` times; ms from the last press to the last painted change."""
+    def bring_figures_into_sight(self) -> bool:
+        """Scroll the slider to the top if what it moves lies below the screen; False when it moves nothing even so."""
+        for _ in range(2):
+            if any(self.press(1) is not None for _ in range(3)):
+                return True
+            self.slider.evaluate("(slider) => slider.scrollIntoView({ block: 'start' })")
+            self.page.wait_for_timeout(2 * QUIET)
+        return False
+
+    def press(self, times: int) -> float | None:
+        """Press an arrow key `times` times; ms from the last press to the last painted change, if anything changed."""
         self.page.bring_to_front()
         self.slider.focus()
         self.page.evaluate(BEGIN)
@@ -98,10 +111,13 @@ class Target:
             self.page.wait_for_timeout(STEP)
         self.page.mouse.up()
         took = self._took()
-        return self.page.evaluate("() => window.seen.states.size"), max(took, 0.0)
+        return self.page.evaluate("() => window.seen.states.size"), max(took or 0.0, 0.0)
 
-    def _took(self) -> float:
-        self.page.wait_for_function(OVER, timeout=20_000, polling=50)
+    def _took(self) -> float | None:
+        try:
+            self.page.wait_for_function(OVER, timeout=PATIENCE, polling=50)
+        except Unchanged:
+            return None
         return self.page.evaluate(TOOK)
 
 
@@ -127,10 +143,10 @@ def measure(demos: Sequence[str]) -> list[Row]:
                     Target(name, one, one.get_by_role("slider").first)
                     for name, one in zip(("floor", "dash"), others, strict=True)
                 )
-                try:
+                if ours.bring_figures_into_sight():
                     rows += _rows(ours, floor, peer, own)
-                except NothingPainted:
-                    print(f"{demo}: a move of {slider.knob} paints nothing in sight; not measured", file=sys.stderr)
+                else:
+                    print(f"{demo}: {slider.knob} changes no figure; not measured", file=sys.stderr)
     return rows
 
 
@@ -140,11 +156,13 @@ def _rows(ours: Target, floor: Target, peer: Target, own: float) -> list[Row]:
     for count in range(WARM_UP + ROUNDS):
         for target in random.sample(targets, len(targets)):
             took = target.press(1)
-            if count >= WARM_UP:
+            if count >= WARM_UP and took is not None:
                 target.keys.append(took)
     for _ in range(BURSTS):
         for target in random.sample(targets, len(targets)):
-            target.bursts.append(target.press(KEYS))
+            took = target.press(KEYS)
+            if took is not None:
+                target.bursts.append(took)
     states, release = ours.drag()
     key, base, dash_key = (median(target.keys) for target in targets)
     burst, base_burst, dash_burst = (median(target.bursts) for target in targets)

@@ -44,8 +44,7 @@ def _native(slider: NativeSlider) -> Slider:
 
 
 def _live(id: str, data: dict[str, Any]) -> Slider:
-    values = data["steps"] or _scale(data["min"], data["max"], data["step"])
-    sent = [WidgetState(id=id, json_value=json.dumps({"value": value})) for value in values]
+    sent = [WidgetState(id=id, json_value=json.dumps({"value": value})) for value in data["values"]]
     drawn = WidgetState(id=id, json_value="{}")  # it reports nothing until it is moved
     return Slider(id, _key(id), drawn, sent, forced=False)
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from components import memory, session
-from components.live_chart import Drawing, Follow, live_charts
+from components.drawing import Drawing
+from components.live_chart import live_charts
+from components.live_figures import Follow
 from demos.kit.contract import Picture
 from language import Language, Text, resolved
 
@@ -34,7 +36,7 @@ def charts(demo: str, pictures: Sequence[Picture], columns: int, news: str, foll
     """Draw `pictures`, following the theme. `news` is announced to who cannot see a claim flip."""
     drawn = drawings(pictures, session.language())
     if not memory.preference(PLAIN, False):
-        live_charts(drawn, key(demo), session.say(REGRET), news, columns, follow)
+        live_charts(drawn, key(demo), session.say(REGRET), follow, news, columns)
         return
     with st.grid(columns, min_column_width=340, gap="large"):
         for one in drawn:

@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from unicodedata import east_asian_width
 
 import streamlit as st
 
 from components import chart, live_figures, memory, session
 from components.chart import PLAIN
-from components.live_chart import Follow
+from components.live_figures import Follow
 from components.live_range import live_range, reported
 from components.table_editor import table_editor
 from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words, as_query, knobs_of
+from language import LANGUAGES
 
 SEGMENTS = 4  # more options than this make a select box
+NARROW, WIDE = 240, 450  # pixels that a cell of the grid of controls has, and two of them
 
 
 def control(demo: str, name: str, knob: Knob) -> None:
@@ -47,20 +50,15 @@ def following(demo: str, device: str) -> Follow:
 def _live(demo: str, name: str, knob: Range | Spaced, label: str, help: str | None) -> None:
     """A number's control, reporting while it is dragged."""
     key, params = f"{demo}.{name}", session.params(demo)
-    scale: dict[str, Any] = (
-        {"steps": knob.values} if isinstance(knob, Spaced) else {"bounds": (knob.low, knob.high, knob.step)}
-    )
     live_range(
         label,
+        {value: knob.text(value) for value in knob.values},
         getattr(params, name),
         key,
         partial(_moved, demo, name, key),
-        help=help,
-        unit=knob.unit,
-        version=session.version(demo),
-        charts=None if _opens_others(name, type(params)) else chart.key(demo),
-        name=name,
-        **scale,
+        session.version(demo),
+        help,
+        turns=("", "") if _opens_others(name, type(params)) else (chart.key(demo), name),
     )
 
 
@@ -97,10 +95,27 @@ def _widget(knob: Knob, value: Any) -> Callable[..., Any]:
         case Choice():
             options = list(knob.options)
             shown = {option: session.say(text) for option, text in knob.options.items()}
-            element = partial(st.segmented_control, wrap=True) if len(options) <= SEGMENTS else st.selectbox
+            element = st.segmented_control if _is_row(knob) else st.selectbox
             return lambda **rest: element(options=options, format_func=session.naming(shown), **rest)
         case Switch():
             return lambda **rest: st.toggle(**rest)
         case Words():
             return lambda **rest: st.text_input(max_chars=knob.longest, live=True, **rest)
     raise TypeError(f"no control for {type(knob).__name__}")
+
+
+def is_wide(knob: Knob) -> bool:
+    """Whether `knob` needs two cells of the grid of controls."""
+    return isinstance(knob, Choice) and _is_row(knob) and _width(knob) > NARROW
+
+
+def _is_row(knob: Choice) -> bool:
+    """Whether its options fit beside each other."""
+    return len(knob.options) <= SEGMENTS and _width(knob) <= WIDE
+
+
+def _width(knob: Choice) -> float:
+    """About how many pixels its options need beside each other, in the language that needs more."""
+    rows = ("".join(text.in_(language) for text in knob.options.values()) for language in LANGUAGES)
+    letters = max(sum(1 + (east_asian_width(one) in "WF") for one in row) for row in rows)
+    return 26 * len(knob.options) + 7.3 * letters

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components import address, memory, predict, session, warmup
 from components.chart import charts
 from components.claims import claim_list
-from components.controls import control, following
+from components.controls import control, following, is_wide
 from demos.kit import catalogue, device, knobs, runner
 from demos.kit.contract import Demo, Preset
 from demos.kit.lab import Lab
@@ -72,7 +72,7 @@ def _live(name: str, place: Mapping[str, str], presets: tuple[Preset, ...], colu
         predict.ask(name, demo)
         return
     _preset_row(name, demo, presets)
-    _controls(name, demo)
+    _controls(name, demo, columns)
     _results(name, place, columns)
 
 
@@ -112,12 +112,15 @@ def _preset_row(name: str, demo: Demo, presets: tuple[Preset, ...]) -> None:
     st.pills(session.say(PRESETS), places, format_func=lambda index: labels[index], key=key, on_change=applied)
 
 
-def _controls(name: str, demo: Demo) -> None:
+def _controls(name: str, demo: Demo, columns: int) -> None:
+    """The knobs, close together, so that the first figures are in sight of the slider that moves them."""
     params = session.params(name)
     values = {knob: getattr(params, knob) for knob in knobs.knobs_of(demo.params)}
     shown = [(field, knob) for field, knob in knobs.knobs_of(demo.params).items() if knobs.is_shown(knob, values)]
-    with st.container(border=True), st.grid(2, min_column_width=180, gap="medium"):  # one message, columns are three
-        for field, knob in shown:
+    with st.container(border=True):
+        grid = st.grid(2 * columns, min_column_width=200, gap=("small", "medium"))  # one message, columns are three
+    for field, knob in shown:
+        with grid.cell(column_span=2) if is_wide(knob) else grid:
             control(name, field, knob)
 
 

@@ -77,6 +77,11 @@ def test_the_walk_sees_the_whole_house():
     assert len(FILES) > 50
 
 
+def test_the_two_live_components_stay_small():
+    files = [ROOT / "components" / f"live_{name}.{kind}" for name in ("chart", "range") for kind in ("js", "py")]
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in files) <= 200
+
+
 @each_file(*ARROWS)
 def test_imports_follow_the_arrows(file: Path):
     assert (tops(file) & OURS) - {"language"} <= ARROWS[part(file)]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,12 +41,20 @@ def positions(title: Label, labels: list[str]) -> Axis:
     return Axis(title, ticks=range(len(labels)), tick_texts=labels)
 
 
-def cells(values: Tensor, texts: list[list[str]], x: Axis, y: Axis, reach: float) -> dict[str, Any]:
-    """A matrix whose cells carry their own numbers, so it needs no colour bar. NaN is drawn as −reach: orange."""
+def cells(
+    values: Tensor, words: list[list[str]], x: Axis, y: Axis, reach: float, written: Tensor | None = None
+) -> dict[str, Any]:
+    """A matrix whose cells carry their own numbers, so it needs no colour bar. NaN is drawn as −reach: orange.
+
+    Only the cells `written` show their number; the others tell it to the pointer.
+    """
     shown = values.float().nan_to_num(nan=-reach).clamp(-reach, reach)
+    texts = words
+    if written is not None:
+        texts = np.where(written.cpu(), words, "").tolist()
     figure = charts.heatmap(shown, x, y, limits=(-reach, reach), diverging=True, texts=texts)
-    figure["data"][0] |= {"showscale": False, "textfont": {"size": 10}}
-    figure["data"][0]["hovertemplate"] = "%{y} → %{x}: %{text}<extra></extra>"
+    figure["data"][0] |= {"showscale": False, "textfont": {"size": 10}, "customdata": words}
+    figure["data"][0]["hovertemplate"] = "%{y} → %{x}: %{customdata}<extra></extra>"
     return figure
 
 
@@ -94,8 +103,9 @@ def score_picture(result: "Result") -> Picture:
     scores, labels, padded = result.scores[0].float(), names(result), int((~result.real).sum())
     usual = result.raw_scores[0][result.real][:, result.real].float()
     reach = max(1.0, usual.abs().max().item()) if usual.numel() else 1.0
-    texts = [[score_word(score) for score in row] for row in scores.tolist()]
-    blocked = int((scores < -1e4).sum())
+    words = [[score_word(score) for score in row] for row in scores.tolist()]
+    blocked, real = int((scores < -1e4).sum()), result.real
+    hidden = (~real)[None] | (scores != result.raw_scores[0].float())  # what the mask is about, or has changed
     return Picture(
         "scores",
         score_finding(result),
@@ -103,7 +113,7 @@ def score_picture(result: "Result") -> Picture:
             f"8 × 8 scores given to the softmax; {padded} positions are padding, {blocked} of 64 cells are blocked.",
             f"softmax 收到的 8 × 8 分数矩阵，{padded} 个位置是 padding，64 格中有 {blocked} 格被屏蔽。",
         ),
-        cells(scores, texts, positions(KEY, labels), positions(QUERY, labels), reach),
+        cells(scores, words, positions(KEY, labels), positions(QUERY, labels), reach, hidden),
     )
 
 

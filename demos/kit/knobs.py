@@ -53,6 +53,16 @@ class Range(Knob):
     step: float = 1
     unit: str = ""
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Every one of them."""
+        count = round((self.high - self.low) / self.step) + 1
+        return tuple(_on_step(self.low + place * self.step, self.low, self.high, self.step) for place in range(count))
+
+    def text(self, value: float) -> str:
+        """How `value` is shown, with its unit."""
+        return _shown(f"{value:.0f}" if float(self.step).is_integer() else f"{value:.2f}", self.unit)
+
     def parse(self, raw: str) -> Any:
         return _on_step(_finite(raw), self.low, self.high, self.step)
 
@@ -69,6 +79,10 @@ class Spaced(Knob):
 
     values: tuple[float, ...]
     unit: str = ""
+
+    def text(self, value: float) -> str:
+        """How `value` is shown, with its unit."""
+        return _shown(f"{value:.15g}".replace("e-0", "e-"), self.unit)
 
     def parse(self, raw: str) -> Any:
         number = min(max(_finite(raw), self.values[0]), self.values[-1])
@@ -222,6 +236,10 @@ def edge_states(params: type[P]) -> Iterator[P]:
         for value in knob.edges():
             typed = type(getattr(params, name))(value)
             yield params(**{**context, name: typed})
+
+
+def _shown(number: str, unit: str) -> str:
+    return f"{number} {unit}".strip().replace("-", "−")
 
 
 def _finite(raw: str) -> float:

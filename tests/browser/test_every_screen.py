@@ -40,6 +40,13 @@ def test_axe_finds_nothing_serious_in_the_light_and_in_the_dark(server: Server, 
     assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in serious] == []
 
 
+def test_a_button_that_waits_for_an_answer_can_be_read(server: Server, visit: Visit):
+    page = visit(server, "lab", demo="softmax_scaling", theme="light")
+    button = page.get_by_test_id("stBaseButton-primary")
+    assert button.is_disabled()
+    assert button.locator("p").evaluate("(text) => getComputedStyle(text).color") != "rgb(255, 255, 255)"
+
+
 def test_no_screen_asks_anybody_else_for_anything(server: Server, visit: Visit):
     page = visit(server)
     asked: list[str] = []

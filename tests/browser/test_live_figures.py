@@ -174,6 +174,20 @@ def test_a_figure_that_comes_and_goes_leaves_the_others_as_they_were(page: Page)
     assert page.evaluate(IS_SAME)
 
 
+def test_the_axes_do_not_jump_when_their_labels_shrink(page: Page):
+    left = "() => document.querySelector('.viva-graph')._fullLayout._size.l"
+    narrow, highest = page.evaluate(left), figures(page).first.locator(".ytick text").last
+    offset(page).focus()
+    page.keyboard.press("End")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 100")
+    expect(highest).to_have_text("100")
+    wide = page.evaluate(left)
+    assert wide > narrow
+    page.keyboard.press("Home")
+    expect(highest).to_have_text("1")
+    assert page.evaluate(left) == wide
+
+
 def test_an_uneven_range_walks_its_steps(page: Page):
     slider = page.get_by_role("slider", name="Width")
     expect(slider).to_have_attribute("aria-valuetext", "4")

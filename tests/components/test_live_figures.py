@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from components import live_figures
 from components.chart import drawings
-from components.live_chart import written
+from components.drawing import written
 from demos.kit import catalogue, runner, stage
 from demos.kit.lab import Lab
 from demos.softmax_scaling import WIDTHS, Params

@@ -47,7 +47,8 @@ def charts(page: AppTest) -> list[dict[str, Any]]:
 
 
 def ranges(page: AppTest) -> dict[str, dict[str, Any]]:
-    """What each live range of `page` shows, by key: label, value, bounds or steps."""
+    """What each live range of `page` shows, by key: label, value, all values and their texts."""
     mounted = (element.proto for element in page.get("bidi_component"))
     found = (proto for proto in mounted if proto.component_name == "live_range")
-    return {proto.id.split("-", 2)[2]: json.loads(proto.bytes) for proto in found}
+    told = {proto.id.split("-", 2)[2]: json.loads(proto.bytes) for proto in found}
+    return {key: {**shown, "value": shown["values"][shown["at"]]} for key, shown in told.items()}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -10,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from components.live_chart import Drawing, written
+from components.drawing import Drawing, written
+from components.live_figures import Follow
 
 ADDRESS = "/curves"
 
@@ -39,18 +39,18 @@ def main() -> None:
 
     st.button("preset", on_click=preset)
     state.broken, state.renamed = st.toggle("break"), st.toggle("rename")
-    bounds, version = (0, 100, 1), state.version
-    moves: dict[str, Any] = {"bounds": bounds, "version": version}
-    live_range("Offset", state.value, "range", lambda: None, unit="tokens", charts="charts", name="at", **moves)
-    live_range("Slow", state.value, "slow", moved, **moves)
-    live_range("Width", 4, "uneven", lambda: None, steps=(1, 2, 4, 256))
+    offsets: dict[float, str] = {value: f"{value} tokens" for value in range(101)}
+    live_range("Offset", offsets, state.value, "range", lambda: None, state.version, turns=("charts", "at"))
+    live_range("Slow", offsets, state.value, "slow", moved, state.version)
+    widths: dict[float, str] = {1: "1", 2: "2", 4: "4", 256: "256"}
+    live_range("Width", widths, 4, "uneven", lambda: None)
     results()
 
 
 @st.fragment
 def results() -> None:
     """Two charts that follow the range; one lies in a tab that is hidden at first."""
-    from components.live_chart import Follow, live_charts
+    from components.live_chart import live_charts
 
     count("results")
     state = st.session_state
@@ -63,15 +63,15 @@ def results() -> None:
     follow = Follow(ADDRESS, knobs, turned, state.version)
     shown, hidden = st.tabs(["shown", "hidden"])
     with shown:
-        live_charts(drawn, "charts", "No figure:", f"news {state.value}", 2, follow)
+        live_charts(drawn, "charts", "No figure:", follow, f"news {state.value}", 2)
     with hidden:
-        live_charts(drawn[-1:], "second", "No figure:")
+        live_charts(drawn[-1:], "second", "No figure:", Follow(ADDRESS, {}, turned))
 
 
 def curves(value: int, broken: bool, renamed: bool) -> list[Drawing]:
     """A curve that moves with `value`, and a fellow that does not; a figure may come and go."""
     x = np.linspace(0, 6, 50, dtype=np.float32)
-    trace = {"type": "nonsense" if broken else "scatter", "x": x, "y": np.sin(x + value / 10, dtype=np.float32)}
+    trace = {"type": "nonsense" if broken else "scatter", "x": x, "y": (value + 1) * np.sin(x + value / 10)}
     axes = {"xaxis": {"title": {"text": "steps" if renamed else "time"}}, "yaxis": {"title": {"text": "height"}}}
     layout = (
         axes if not broken else {**axes, "xaxis": {"range": {"not": "a range"}, "domain": "x"}, "shapes": 7, "grid": 1}

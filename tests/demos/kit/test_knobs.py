@@ -180,3 +180,19 @@ def test_a_field_without_a_knob_is_an_error_that_names_it():
 def test_powers_of_two_keep_to_their_bounds():
     assert powers_of_two(3, 32) == (4, 8, 16, 32)
     assert powers_of_two(1, 1) == (1,)
+
+
+@pytest.mark.parametrize("name", ["keys", "share", "width", "rate"])
+def test_a_slider_walks_over_every_allowed_value_and_names_each(name: str):
+    knob = KNOBS[name]
+    assert isinstance(knob, Range | Spaced)
+    assert (knob.values[0], knob.values[-1]) == knob.edges()
+    assert all(map(knob.allows, knob.values))
+    assert len({knob.text(value) for value in knob.values}) == len(knob.values)
+
+
+def test_a_slider_shows_its_values_with_the_unit_and_a_true_minus():
+    assert Range(-1, 1, 0.25, unit="rad", label=same("x")).text(-0.5) == "−0.50 rad"
+    assert Range(1, 4, unit="ms", label=same("x")).text(3) == "3 ms"
+    assert Spaced((1e-5, 0.001, 65_536), label=same("x")).text(1e-5) == "1e−5"
+    assert Spaced((1e-5, 0.001, 65_536), label=same("x")).text(65_536) == "65536"
