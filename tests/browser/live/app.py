@@ -73,6 +73,7 @@ def curves(value: int, broken: bool, renamed: bool) -> list[Drawing]:
     x = np.linspace(0, 6, 50, dtype=np.float32)
     trace = {"type": "nonsense" if broken else "scatter", "x": x, "y": (value + 1) * np.sin(x + value / 10)}
     axes = {"xaxis": {"title": {"text": "steps" if renamed else "time"}}, "yaxis": {"title": {"text": "height"}}}
+    axes |= {"margin": {"l": 30, "r": 10, "t": 10, "b": 40}}
     layout = (
         axes if not broken else {**axes, "xaxis": {"range": {"not": "a range"}, "domain": "x"}, "shapes": 7, "grid": 1}
     )
