@@ -1,7 +1,7 @@
 """Charts that follow the finger: Plotly graphs kept alive, given new data by every move of a range and every rerun.
 
 Needs the routes of `plotly_js` and `live_figures` in the server. After an upgrade of Streamlit or Plotly,
-`pytest tests/browser/test_live_figures.py` says whether all of this still holds.
+`pytest tests/browser -k live` says whether all of this still holds.
 """
 
 import json

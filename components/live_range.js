@@ -13,7 +13,7 @@ export default function ({ parentElement, data, setStateValue }) {
   input.oninput = () => {
     show();
     const follower = window.vivaFollowers?.[charts]; // the charts move at once, once they are there
-    if (follower) follower.turn(knob, values[input.value]);
+    if (follower) follower.turn(knob, values, +input.value);
     else setStateValue("value", values[input.value]);
   };
 }

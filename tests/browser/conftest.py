@@ -15,6 +15,7 @@ from tests.browser.server import ROOT, Serve, Server
 from tests.browser.watch import Watch
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+CURVES = Path(__file__).with_name("live") / "app.py"
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 NO_BROWSER = "NO CHROMIUM: no browser journey was tested. Install Chromium, or set VIVA_CHROMIUM=/path/to/it."
 
@@ -42,6 +43,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield running
     running.stop()
     assert running.faults() == []
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page of the two components, under `streamlit run` like the app itself."""
+    running = Server(tmp_path_factory.mktemp("live") / "data", ROOT, script=CURVES).start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -74,6 +74,11 @@ def figures(page: Page) -> Locator:
     return page.locator(".viva-graph:has(.main-svg)")
 
 
+def offset(page: Page) -> Locator:
+    """The slider of the page `live/app.py`."""
+    return page.get_by_role("slider", name="Offset")
+
+
 def notices(page: Page) -> Locator:
     """Warnings, errors and other coloured messages of the screen."""
     return page.get_by_test_id("stAlert")

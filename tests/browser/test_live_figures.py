@@ -1,18 +1,16 @@
 """The figure follows the finger: what must hold after every upgrade of Streamlit or Plotly."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Serve, Visit
-from tests.browser.screen import figures, keyed, settled
-from tests.browser.server import ROOT, Server
+from tests.browser.screen import figures, keyed, offset, settled
+from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
-APP = Path(__file__).with_name("live") / "app.py"
 ZOOM = "() => document.querySelector('.viva-graph')._fullLayout.xaxis.range.map((edge) => Math.round(edge * 10) / 10)"
 RECORD = """() => {
     const graph = document.querySelector('.viva-graph');
@@ -32,24 +30,12 @@ FITS = """() => [...document.querySelectorAll('.viva-graph')].every(
 IS_SAME = "() => window.node === document.querySelector('.viva-graph .main-svg')"
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The page of the two components, under `streamlit run` like the app itself."""
-    running = Server(tmp_path_factory.mktemp("live") / "data", ROOT, script=APP).start()
-    yield running
-    running.stop()
-
-
 @pytest.fixture
 def page(live: Server, visit: Visit) -> Page:
     """That page, its figure drawn."""
     opened = visit(live)
     expect(figures(opened).first).to_be_visible()
     return opened
-
-
-def offset(page: Page) -> Locator:
-    return page.get_by_role("slider", name="Offset")
 
 
 def test_the_node_and_the_zoom_survive_fifty_moves(page: Page):
@@ -90,22 +76,6 @@ def test_a_drag_shows_the_states_on_its_way(page: Page):
     expect(keyed(page, "range").locator("output")).to_have_text(states[-1].removeprefix("A curve at ") + " tokens")
 
 
-def test_the_range_works_by_keyboard_and_tells_its_value(page: Page):
-    slider = offset(page)
-    slider.focus()
-    for key, value in (
-        ("ArrowRight", 1),
-        ("End", 100),
-        ("PageDown", 90),
-        ("Home", 0),
-        ("PageUp", 10),
-        ("ArrowLeft", 9),
-    ):
-        page.keyboard.press(key)
-        expect(slider).to_have_attribute("aria-valuetext", f"{value} tokens")
-    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 9")
-
-
 def test_a_move_runs_the_figures_alone_and_not_the_controls(page: Page):
     offset(page).focus()
     page.keyboard.press("ArrowRight")
@@ -123,6 +93,18 @@ def test_the_page_follows_the_figures_when_the_finger_rests(page: Page):
     expect(figures(page).first).to_have_attribute("aria-label", "A curve at 10")
     expect(page.locator(".viva-news").first).to_have_text("news 10")
     expect(page.get_by_text("results 2")).to_be_visible()  # ten moves, one run
+
+
+def test_the_figures_one_step_away_are_there_before_they_are_wanted(page: Page):
+    offset(page).focus()
+    with page.expect_response(lambda response: "at=0&" in response.url):  # after 1, which was wanted, and 2
+        page.keyboard.press("ArrowRight")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("ArrowRight")
+    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 2")
+    expect(page.locator(".viva-news").first).to_have_text("news 2")
+    assert [address for address in asked if "at=2&" in address] == []
 
 
 @pytest.mark.parametrize("value", [77, 78])
@@ -186,36 +168,6 @@ def test_the_axes_do_not_jump_when_their_labels_shrink(page: Page):
     page.keyboard.press("Home")
     expect(highest).to_have_text("1")
     assert page.evaluate(left) == wide
-
-
-def test_an_uneven_range_walks_its_steps(page: Page):
-    slider = page.get_by_role("slider", name="Width")
-    expect(slider).to_have_attribute("aria-valuetext", "4")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    expect(slider).to_have_attribute("aria-valuetext", "256")
-
-
-def test_what_python_sets_moves_the_thumb(page: Page):
-    offset(page).focus()
-    page.keyboard.press("End")
-    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 100")
-    page.get_by_role("button", name="preset").click()
-    expect(offset(page)).to_have_attribute("aria-valuetext", "42 tokens")
-    expect(figures(page).first).to_have_attribute("aria-label", "A curve at 42")
-
-
-def test_a_finger_moves_the_range(live: Server, chromium: Browser):
-    context = chromium.new_context(has_touch=True, viewport={"width": 390, "height": 800})
-    page = context.new_page()
-    page.goto(live.url())
-    settled(page)
-    box = offset(page).bounding_box()
-    assert box is not None
-    assert box["height"] >= 24
-    page.touchscreen.tap(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
-    expect(figures(page).first).to_have_attribute("aria-label", re.compile(r"A curve at 7\d"))
-    context.close()
 
 
 def test_the_figure_follows_the_theme_without_being_drawn_anew(page: Page):
