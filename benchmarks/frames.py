@@ -46,7 +46,7 @@ WATCH = """() => {
         const hit = drawn.some(({ target, addedNodes }) => inside(target) || [...addedNodes].some(touches));
         if (!hit) return;
         seen.changed = performance.now();
-        seen.states.add(document.querySelector('FIGURE')?.ariaLabel);
+        seen.states.add([...document.querySelectorAll('FIGURE')].map((figure) => figure.ariaLabel).join());
         requestAnimationFrame(() => channel.port2.postMessage(0));
     }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
 }""".replace("FIGURE", FIGURE)

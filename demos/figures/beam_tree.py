@@ -112,8 +112,12 @@ def lanes(beam: Search, length: int) -> list[list[int]]:
 
 
 def path(name: Text, edges: list[Edge], rows: list[list[int]], color: str) -> Line:
-    """Edges as one broken line: a gap after each."""
+    """Edges as one broken line: those that follow each other in one piece, then a gap."""
+    pieces: dict[Node, list[Node]] = {}  # by the node where they end
+    for step, parent, child in sorted(edges):
+        piece = pieces.pop((step - 1, parent), [(step - 1, parent)])
+        pieces[step, child] = [*piece, (step, child)]
     gap = np.nan
-    x = [place for step, _, _ in edges for place in (step, step + 1, gap)]
-    y = [place for step, parent, child in edges for place in (rows[step - 1][parent], rows[step][child], gap)]
+    x = [place for piece in pieces.values() for place in (*(step + 1 for step, _ in piece), gap)]
+    y = [place for piece in pieces.values() for place in (*(rows[step][rank] for step, rank in piece), gap)]
     return Line(name, x or [gap], y or [gap], color)
