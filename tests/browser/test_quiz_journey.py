@@ -16,13 +16,16 @@ pytestmark = pytest.mark.browser
 
 
 def open_item(page: Page, language: Language = "en") -> tuple[Question, Choice]:
-    """The item on the screen."""
-    settled(page)
-    shown = source(keyed(page, "item"))
+    """The item on the screen, once all of it has arrived: its parts come one after the other."""
     items = [(question, item) for question in bank.load().questions for item in question.choices]
-    asked = [pair for pair in items if shown.startswith(plain(pair[1].ask.in_(language)))]
-    assert len(asked) == 1, f"the screen asks {shown[:80]}"
-    return asked[0]
+    shown = ""
+    for _ in range(20):
+        shown = source(keyed(settled(page), "item"))
+        asked = [pair for pair in items if shown.startswith(plain(pair[1].ask.in_(language)))]
+        if len(asked) == 1:
+            return asked[0]
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the screen asks {shown[:80]}")
 
 
 def option_keys(page: Page, item: Choice, language: Language = "en") -> dict[int, str]:
