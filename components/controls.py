@@ -17,7 +17,7 @@ from demos.kit.knobs import Choice, Knob, Range, Spaced, Switch, Table, Words, a
 from language import LANGUAGES
 
 SEGMENTS = 4  # more options than this make a select box
-NARROW, WIDE = 240, 450  # pixels that a cell of the grid of controls has, and two of them
+NARROW, WIDE = 200, 440  # pixels that a cell of the grid of controls has beside an answer, and two of them
 
 
 def control(demo: str, name: str, knob: Knob) -> None:
@@ -95,7 +95,7 @@ def _widget(knob: Knob, value: Any) -> Callable[..., Any]:
         case Choice():
             options = list(knob.options)
             shown = {option: session.say(text) for option, text in knob.options.items()}
-            element = st.segmented_control if _is_row(knob) else st.selectbox
+            element = partial(st.segmented_control, wrap=True) if _is_row(knob) else st.selectbox
             return lambda **rest: element(options=options, format_func=session.naming(shown), **rest)
         case Switch():
             return lambda **rest: st.toggle(**rest)
