@@ -174,7 +174,9 @@ def _rows(ours: Target, floor: Target, peer: Target, own: float) -> list[Row]:
     states, release = ours.drag(STEP)
     key, base, dash_key = (median(target.keys) for target in targets)
     burst, base_burst, dash_burst = (median(target.bursts) for target in targets)
-    slow = f"p95 {percentile(ours.keys, 0.95):.0f} against {percentile(floor.keys, 0.95):.0f} ms"
+    slow = (
+        f"p95 {percentile(ours.keys, 0.95):.0f}, {percentile(floor.keys, 0.95):.0f}; {len(ours.keys)} of {ROUNDS} steps"
+    )
     of_drag = f"{states} of {passed} shown, {STEPS} mouse moves {STEP} ms apart"
     name, granted = ours.name, KEY_BAR + own / base
     return [

@@ -93,7 +93,7 @@ export default function ({ parentElement, data, setStateValue: report }) {
   const { figures, columns, key, news: said, script, regret, follow } = JSON.parse(new TextDecoder().decode(data));
   Object.assign(board, { script, regret }).style.setProperty("--columns", columns);
   const follower = (followers[key] = board.follower ??= new Follower((found) => show(board, found)));
-  if (follower.take({ ...follow, report })) show(board, figures);
+  if (follower.take(follow, report)) show(board, figures);
   if (said && news.textContent !== said) news.textContent = said;
   return () =>
     setTimeout(() => {

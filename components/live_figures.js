@@ -8,7 +8,7 @@ const REST = 100; // ms without a turn after which the page follows the figures
 export const followers = (window.vivaFollowers ??= {}); // by the key of the charts: how a range finds those it turns
 
 export class Follower {
-  #page = {}; // what Python said last: address, knobs, version, number of the last turn it knows, how to report
+  #page = {}; // what Python said last: address, knobs, version, number of the last turn it knows
   #number = 0; // of the last turn
   #turned = {};
   #near = []; // what may be turned next
@@ -18,10 +18,12 @@ export class Follower {
     this.show = show; // draws figures, promises when they are drawn
   }
 
-  take(page) {
-    const overtaken = page.number < this.#number && page.version === this.#page.version; // made before the last turn
-    if (overtaken) return false;
+  take(page, report) {
+    this.report = report;
+    const isPreset = page.version !== this.#page.version;
+    if (page.number < this.#number && !isPreset) return false; // made before the last turn
     this.stop();
+    if (isPreset) this.#near = [];
     this.#page = page;
     this.#turned = {};
     this.#lookAhead(this.#number);
@@ -50,6 +52,7 @@ export class Follower {
       figures = JSON.parse(await this.#written(this.#turned)); // anew each time: Plotly changes what it is given
       if (figures && version === this.#page.version) drawn = this.show(figures);
     } while (figures && asked !== this.#number);
+    if (!figures) this.#near = []; // nor can those beside it come alone
     await drawn;
     this.asking = false;
     if (asked !== this.#number) return this.#follow();
@@ -75,6 +78,6 @@ export class Follower {
   }
 
   #report() {
-    this.#page.report("turns", { number: this.#number, version: this.#page.version, values: this.#turned });
+    this.report("turns", { number: this.#number, version: this.#page.version, values: this.#turned });
   }
 }

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.install import installed
-from tests.browser.screen import Visit, settled
+from tests.browser.screen import Visit, figures, settled
 from tests.browser.server import ROOT, Serve, Server
 from tests.browser.watch import Watch
 
@@ -102,3 +102,11 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     for context in chromium.contexts:
         context.close()
     assert [problem for watch in watches for problem in watch.problems + watch.outside] == []
+
+
+@pytest.fixture
+def page(live: Server, visit: Visit) -> Page:
+    """The page of the two components, its figure drawn."""
+    opened = visit(live)
+    expect(figures(opened).first).to_be_visible()
+    return opened

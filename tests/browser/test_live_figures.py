@@ -30,14 +30,6 @@ FITS = """() => [...document.querySelectorAll('.viva-graph')].every(
 IS_SAME = "() => window.node === document.querySelector('.viva-graph .main-svg')"
 
 
-@pytest.fixture
-def page(live: Server, visit: Visit) -> Page:
-    """That page, its figure drawn."""
-    opened = visit(live)
-    expect(figures(opened).first).to_be_visible()
-    return opened
-
-
 def test_the_node_and_the_zoom_survive_fifty_moves(page: Page):
     page.evaluate(RECORD)
     page.evaluate("() => window.Plotly.relayout(document.querySelector('.viva-graph'), {'xaxis.range': [1, 2]})")

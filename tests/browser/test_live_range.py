@@ -5,18 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.screen import Visit, figures, offset, settled
+from tests.browser.screen import figures, offset, settled
 from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def page(live: Server, visit: Visit) -> Page:
-    """That page, its figure drawn."""
-    opened = visit(live)
-    expect(figures(opened).first).to_be_visible()
-    return opened
 
 
 def test_the_range_works_by_keyboard_and_tells_its_value(page: Page):
